@@ -1,0 +1,56 @@
+"""One training batch of M2V and the model input made of it (StoryMem section 3.2).
+
+Unlike inference, where a clip has one mode, every row of a batch has its own; `conditioning` is otherwise the same
+tensor as `wan.conditioning` builds. Knows nothing about where latents come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+MASK_CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class M2VBatch:
+    """Normalised latents of B samples that share M.
+
+    Attributes:
+        video: (B, 16, T, h, w), the target clips.
+        memory: (B, 16, M, h, w), each memory frame encoded alone.
+        condition: (B, 16, T, h, w), VAE(condition frames + zero pixels).
+        known: (B,) int64, how many leading latents of `condition` are real: 0, 1 (first frame) or 2 (five frames).
+        text: (B, L, D), zero-padded text embeddings.
+    """
+
+    video: torch.Tensor
+    memory: torch.Tensor
+    condition: torch.Tensor
+    known: torch.Tensor
+    text: torch.Tensor
+
+    @property
+    def memory_frames(self) -> int:
+        """M."""
+        return self.memory.shape[2]
+
+    @property
+    def clean(self) -> torch.Tensor:
+        """Memory and target (B, 16, M+T, h, w): what noise is added to."""
+        return torch.cat([self.memory, self.video], dim=2)
+
+    def conditioning(self) -> torch.Tensor:
+        """y (B, 20, M+T, h, w): 4 mask channels, then the clean memory and the condition latents."""
+        latents = torch.cat([self.memory, self.condition], dim=2)
+        frame = torch.arange(latents.shape[2], device=latents.device)
+        mask = (frame[None] < self.memory_frames + self.known[:, None]).to(latents)
+        grid = mask[:, None, :, None, None].expand(-1, MASK_CHANNELS, -1, *latents.shape[-2:])
+        return torch.cat([grid, latents], dim=1)
+
+    def to(self, device: torch.device) -> M2VBatch:
+        """The same batch on another device."""
+        return M2VBatch(
+            *(t.to(device, non_blocking=True) for t in (self.video, self.memory, self.condition, self.known, self.text))
+        )

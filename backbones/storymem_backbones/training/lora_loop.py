@@ -1,0 +1,287 @@
+"""The M2V LoRA training loop on accelerate: one GPU, several, or FSDP.
+
+Trains one expert's LoRA from any `ClipStore`. Only LoRA tensors, optimizer state and the step are checkpointed; draws and
+noise depend on (seed, step, rank) alone, so resuming gives the uninterrupted run. Knows nothing about folders of stories.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+
+from storymem_backbones.training.batch import M2VBatch
+from storymem_backbones.training.clips import ClipStore
+from storymem_backbones.training.draw import StoryDraws
+from storymem_backbones.training.errors import TrainingError
+from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
+from storymem_backbones.wan.lora import LoraWeights, add_m2v_lora
+from storymem_backbones.wan.lora_file import write_lora
+from storymem_backbones.wan.positions import MemoryRotaryPosEmbed, install_memory_rope
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from diffusers import WanTransformer3DModel
+
+_log = logging.getLogger(__name__)
+_ADAPTER = "m2v"
+_STATE = "training_state.pt"
+
+
+class LoraSettings(BaseModel):
+    """The LoRA's shape and optimisation (defaults: the published recipe)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rank: int = Field(128, ge=1)
+    alpha: float = Field(128, gt=0)
+    learning_rate: float = Field(1e-5, gt=0)
+    decay_to_zero: bool = False
+    warmup_steps: int = Field(100, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    memory_weight: float = Field(0.0, ge=0)
+    memory_shift: int = Field(5, ge=1)
+
+
+class LoopSettings(BaseModel):
+    """How long and how to run.
+
+    Attributes:
+        seconds: Stop after this long if set (a lease that ends); the schedule then follows the clock, and the run is
+            not reproducible to the step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(6000, ge=1)
+    seconds: float | None = Field(None, gt=0)
+    batch_size: int = Field(1, ge=1)
+    seed: int = 0
+    precision: Literal["bf16", "no"] = "bf16"
+    gradient_checkpointing: bool = True
+    compile: bool = False
+    save_every: int = Field(500, ge=1)
+    log_every: int = Field(10, ge=1)
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class LoopResult:
+    """What one expert's training came to.
+
+    Attributes:
+        lora: The LoRA file.
+        steps: Optimizer steps done, resumed ones included.
+        loss: Mean loss of the last logged window.
+        curve: (step, mean loss) at every log point of this run.
+    """
+
+    lora: Path
+    steps: int
+    loss: float
+    curve: list[tuple[int, float]]
+
+
+class LoraTrainer:
+    """One expert being fine-tuned.
+
+    Args:
+        transformer: The frozen base; a fresh LoRA is added and its rope replaced.
+        draws: Which samples.
+        store: Their latents.
+        sigmas: Noise levels of this expert.
+        folder: Where checkpoints, the curve and the LoRA go.
+        name: File name of the LoRA, without suffix.
+    """
+
+    def __init__(
+        self,
+        transformer: WanTransformer3DModel,
+        draws: StoryDraws,
+        store: ClipStore,
+        sigmas: SigmaRange,
+        lora: LoraSettings,
+        loop: LoopSettings,
+        folder: Path,
+        name: str,
+    ) -> None:
+        self._draws, self._store, self._sigmas = draws, store, sigmas
+        self._lora, self._loop, self._folder, self._name = lora, loop, folder, name
+        self._accelerator = _accelerator(loop, folder)
+        self._rope: MemoryRotaryPosEmbed = install_memory_rope(transformer, lora.memory_shift)
+        self._parameters = _fresh_lora(transformer, lora, loop.seed)
+        if loop.gradient_checkpointing:
+            transformer.enable_gradient_checkpointing()
+        if loop.compile:
+            transformer.compile_repeated_blocks()
+        optimizer = torch.optim.AdamW(
+            self._parameters, lr=lora.learning_rate, weight_decay=lora.weight_decay, betas=(0.9, 0.99)
+        )
+        self._model, self._optimizer = self._accelerator.prepare(transformer, optimizer)
+        self._step = 0
+        self._device = self._accelerator.device
+
+    def resume(self) -> bool:
+        """Go on from this folder's last checkpoint; False if there is none."""
+        path = self._folder / f"{self._name}.{_STATE}"
+        if not path.is_file():
+            return False
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["rank"] != self._lora.rank or state["seed"] != self._loop.seed:
+            raise TrainingError(f"{path}: was trained with another rank or seed; give a new output folder to start anew")
+        set_state_dict(
+            self._model,
+            self._optimizer,
+            model_state_dict=state["model"],
+            optim_state_dict=state["optimizer"],
+            options=StateDictOptions(full_state_dict=True, strict=False, ignore_frozen_params=True),
+        )
+        self._step = state["step"]
+        return True
+
+    def train(self, on_step: Callable[[int, float], None] | None = None) -> LoopResult:
+        """Train to the end of the budget and save; `on_step(step, loss)` is called at log points on the main rank."""
+        curve: list[tuple[int, float]] = []
+        window: list[torch.Tensor] = []
+        began = time.monotonic()
+        progress = self._progress(began)
+        while progress < 1:
+            window.append(self._train_step(progress))
+            self._step += 1
+            if self._step % self._loop.log_every == 0:
+                curve.append((self._step, self._log(window, on_step)))
+                window.clear()
+                progress = self._progress(began)
+            elif self._loop.seconds is None:
+                progress = self._step / self._loop.steps
+            if self._step % self._loop.save_every == 0:
+                self.save()
+        if window:
+            curve.append((self._step, self._log(window, on_step)))
+        self.save()
+        self._accelerator.end_training()
+        return LoopResult(self.lora_path, self._step, curve[-1][1] if curve else math.nan, curve)
+
+    @property
+    def lora_path(self) -> Path:
+        """The LoRA file, in the public key form."""
+        return self._folder / f"{self._name}.safetensors"
+
+    def save(self) -> None:
+        """Write the LoRA and what a resumed run needs, each under a temporary name first."""
+        model, optimizer = get_state_dict(
+            self._model,
+            self._optimizer,
+            options=StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True),
+        )
+        if self._accelerator.is_main_process:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            state = {"model": model, "optimizer": optimizer, "step": self._step}
+            state |= {"rank": self._lora.rank, "seed": self._loop.seed}
+            temporary = self._folder / f".{self._name}.{_STATE}"
+            torch.save(state, temporary)
+            os.replace(temporary, self._folder / f"{self._name}.{_STATE}")
+            partial = self._folder / f".{self._name}.safetensors"
+            write_lora(_as_lora(model, self._lora), partial)
+            os.replace(partial, self.lora_path)
+        self._accelerator.wait_for_everyone()
+
+    def _train_step(self, progress: float) -> torch.Tensor:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate(progress)
+        rank = self._accelerator.process_index
+        batch = self._store.gather(self._draws(self._step, rank, self._loop.batch_size)).to(self._device)
+        loss = self._loss(batch, rank)
+        self._accelerator.backward(loss)
+        self._accelerator.clip_grad_norm_(self._parameters, self._lora.gradient_clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return loss.detach()
+
+    def _loss(self, batch: M2VBatch, rank: int) -> torch.Tensor:
+        generator = torch.Generator(self._device).manual_seed(hash((self._loop.seed, self._step, rank, 1)) % 2**63)
+        clean = batch.clean
+        noise = torch.randn(clean.shape, generator=generator, device=self._device)
+        sigma = self._sigmas.draw(len(clean), generator)
+        self._rope.memory_frames = batch.memory_frames
+        inputs = torch.cat([add_noise(clean, noise, sigma), batch.conditioning()], dim=1)
+        with self._accelerator.autocast():
+            predicted = self._model(inputs.to(self._dtype), 1000 * sigma, batch.text.to(self._dtype), return_dict=False)[0]
+        return flow_loss(predicted, clean, noise, batch.memory_frames, self._lora.memory_weight)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self._loop.precision == "bf16" else torch.float32
+
+    def _learning_rate(self, progress: float) -> float:
+        warm = min(1.0, (self._step + 1) / max(self._lora.warmup_steps, 1))
+        decay = 1 - progress if self._lora.decay_to_zero else 1.0
+        return self._lora.learning_rate * warm * decay
+
+    def _progress(self, began: float) -> float:
+        """Share of the budget used; the main rank's clock, so that all ranks agree."""
+        done = self._step / self._loop.steps
+        if self._loop.seconds is None:
+            return done
+        used = torch.tensor((time.monotonic() - began) / self._loop.seconds, device=self._device)
+        if self._accelerator.num_processes > 1:
+            torch.distributed.broadcast(used, 0)
+        return max(done, float(used))
+
+    def _log(self, window: list[torch.Tensor], on_step: Callable[[int, float], None] | None) -> float:
+        gathered: Any = self._accelerator.gather(torch.stack(window).mean())
+        loss = float(gathered.mean())
+        if self._accelerator.is_main_process:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / f"{self._name}.curve.jsonl").open("a") as file:
+                file.write(json.dumps({"step": self._step, "loss": round(loss, 6)}) + "\n")
+            if self._loop.tensorboard:
+                self._accelerator.log({f"{self._name}/loss": loss}, step=self._step)
+            if on_step is not None:
+                on_step(self._step, loss)
+        return loss
+
+
+def _accelerator(loop: LoopSettings, folder: Path) -> Accelerator:
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(
+        mixed_precision=loop.precision,
+        log_with="tensorboard" if loop.tensorboard else None,
+        project_dir=folder,
+    )
+    if loop.tensorboard:
+        accelerator.init_trackers("m2v")
+    return accelerator
+
+
+def _fresh_lora(transformer: WanTransformer3DModel, lora: LoraSettings, seed: int) -> list[torch.nn.Parameter]:
+    """A trainable float32 LoRA; equal on every rank because the seed is."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        parameters = add_m2v_lora(transformer, rank=lora.rank, alpha=lora.alpha, adapter=_ADAPTER)
+    for parameter in parameters:
+        parameter.data = parameter.data.float()
+    return parameters
+
+
+def _as_lora(state: dict[str, torch.Tensor], lora: LoraSettings) -> LoraWeights:
+    """Split a LoRA-only state dict into factors by diffusers module name."""
+    halves: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in state.items():
+        if ".lora_" in key:
+            module, half = key.removesuffix(f".{_ADAPTER}.weight").rsplit(".", 1)
+            halves.setdefault(module.removeprefix("module.").replace("_orig_mod.", ""), {})[half] = tensor
+    factors = {module: (pair["lora_A"], pair["lora_B"]) for module, pair in halves.items()}
+    return LoraWeights(factors, lora.rank, lora.alpha, True)
