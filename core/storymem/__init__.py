@@ -1,0 +1,1 @@
+"""StoryMem: multi-shot long video storytelling with memory, as a plugin framework (arXiv 2512.19539)."""

@@ -1,0 +1,72 @@
+"""Every error a user can cause or meet, each one line long and with an exit code.
+
+A message names the file, key, shot or plugin concerned and says what to do. Anything that is not a
+:class:`StoryMemError` is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StoryMemError(Exception):
+    """Base of all expected failures."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ScriptError(StoryMemError):
+    """A story script cannot be read or does not make sense."""
+
+
+class SettingsError(StoryMemError):
+    """A setting is unknown, of the wrong type, or not allowed for the chosen plugin."""
+
+
+class GraphError(StoryMemError):
+    """The shots cannot be ordered: a cycle, an unknown id, or a reference to a later shot."""
+
+
+class PluginError(StoryMemError):
+    """A plugin is unknown, not installed, broken, registered twice, or broke its contract."""
+
+    exit_code = 3
+
+
+class ShotError(StoryMemError):
+    """One shot could not be made. Everything finished before it is kept; rendering again resumes."""
+
+    exit_code = 4
+
+
+class RunStoreError(StoryMemError):
+    """A run folder is locked, damaged, of a newer version, or belongs to another story."""
+
+    exit_code = 5
+
+
+class DamagedFile(RunStoreError):
+    """A stored file no longer has the content that was recorded for it.
+
+    Attributes:
+        digest: The recorded SHA-256 of the file, its name in the object store.
+    """
+
+    def __init__(self, message: str, digest: str) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+    def __reduce__(self) -> tuple[type[DamagedFile], tuple[str, str]]:
+        return type(self), (str(self), self.digest)
+
+
+class MediaError(StoryMemError):
+    """A picture or video file cannot be read or written."""
+
+    exit_code = 6
+
+
+class Cancelled(StoryMemError):
+    """The work was cancelled on request; nothing half-made is kept."""
+
+    exit_code = 130

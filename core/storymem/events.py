@@ -1,0 +1,123 @@
+"""What happens during a run, as typed, immutable events.
+
+The same events feed the progress display, ``--json``, event sinks and ``for event in storyteller.stream(...)``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as plain data, its class name under ``event``."""
+        return {"event": type(self).__name__, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotEvent(Event):
+    """Base of events about one shot."""
+
+    shot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """The script is loaded, the graph is valid, the folder is locked."""
+
+    title: str
+    folder: str
+    shots: int
+    backbone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotStarted(ShotEvent):
+    """A worker has the shot; ``mode`` is t2v, m2v, mi2v or mm2v, or ``select`` where only keyframes are chosen."""
+
+    mode: str
+    recalled: tuple[str, ...]
+    handed_over: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotStep(ShotEvent):
+    """The backbone has done ``step`` of ``total`` steps."""
+
+    step: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameRejected(ShotEvent):
+    """A filter refused a frame."""
+
+    frame: int
+    filter: str
+    score: float
+    threshold: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyframesAdmitted(ShotEvent):
+    """The frames of this shot that are now remembered."""
+
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotFinished(ShotEvent):
+    """The shot's take is committed. ``cached`` means that nothing had to be made."""
+
+    take: int
+    cached: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotFailed(ShotEvent):
+    """The shot could not be made; ``error`` is one line."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotBlocked(ShotEvent):
+    """The shot was not tried because it needs a failed one."""
+
+    needs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamageFound(Event):
+    """A stored file was not what was recorded; what depends on it is made again."""
+
+    path: str
+    shots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmWritten(Event):
+    """The film is complete; ``cached`` means that it was already there."""
+
+    path: str
+    frames: int
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The end, also after failures."""
+
+    made: int
+    cached: int
+    failed: int
+    seconds: float

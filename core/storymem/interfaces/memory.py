@@ -1,0 +1,208 @@
+"""Visual memory: keyframes, what a shot sees of them, where they are kept, and which are recalled.
+
+Policies decide, stores keep. Neither knows about clips, backbones or run folders.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storymem.errors import SettingsError
+from storymem.interfaces.plugin import Plugin, SettingsT
+from storymem.media.clip import Frames
+from storymem.media.images import read_png
+
+if TYPE_CHECKING:
+    from storymem.interfaces.encoder import ImageTextEncoder
+    from storymem.storyboard import BoardShot, Storyboard
+
+#: The position of reference images: before every shot.
+REFERENCE_POSITION = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """One remembered picture, without its pixels.
+
+    Attributes:
+        id: Pixel hash (SHA-256, hex). Equal pictures have equal ids.
+        shot: Id of the shot it was taken from, or ``ref:<entity>`` for a reference image.
+        position: Place of that shot in the story, 0 first; -1 for reference images.
+        frame: Index of the frame within its clip, or running number of the reference image.
+        entities: Ids of the entities its shot is said to show.
+        scores: Scores by name, as the filters and the selector gave them.
+        path: Lossless picture file.
+    """
+
+    id: str
+    shot: str
+    position: int
+    frame: int
+    path: Path
+    entities: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is a reference image of an entity, not a frame of a shot."""
+        return self.position == REFERENCE_POSITION
+
+    def load(self) -> Frames:
+        """Read the pixels: uint8 RGB (H, W, 3)."""
+        return read_png(self.path)
+
+
+class MemoryStore(Plugin[SettingsT]):
+    """Keeps keyframes by owner, and embeddings by keyframe.
+
+    An *owner* is the selection that admitted the keyframes (one per take of a shot), or the references.
+    Every method is atomic; adding the same thing twice changes nothing.
+    """
+
+    @abstractmethod
+    def open(self, folder: Path) -> None:
+        """Open or create the store for a run folder."""
+
+    @abstractmethod
+    def add(self, owner: str, keyframes: Sequence[Keyframe]) -> None:
+        """Keep ``keyframes``, in this order, for ``owner``; replaces what the owner had."""
+
+    @abstractmethod
+    def of(self, owner: str) -> tuple[Keyframe, ...]:
+        """Return the owner's keyframes in the order they were added; empty if unknown."""
+
+    @abstractmethod
+    def owners(self) -> frozenset[str]:
+        """Return all owners."""
+
+    @abstractmethod
+    def forget(self, owners: Collection[str]) -> None:
+        """Remove owners, and embeddings that no owner's keyframe needs any more."""
+
+    @abstractmethod
+    def put_embeddings(self, encoder: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep embeddings by keyframe id, for the encoder with this fingerprint. Shape (D,) each.
+
+        Raises:
+            SettingsError: The dimension differs from what is stored for this encoder.
+        """
+
+    @abstractmethod
+    def embeddings(self, encoder: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the stored embeddings among ``ids``; a missing one is left out."""
+
+    @abstractmethod
+    def nearest(
+        self, encoder: str, vector: NDArray[np.float32], count: int, within: Collection[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """Return up to ``count`` (keyframe id, cosine), best first, ties by id; only among ``within`` if given."""
+
+
+class MemoryView(Sequence[Keyframe]):
+    """What one shot may remember: visible keyframes in story order, no picture twice.
+
+    References come first, then keyframes by position and frame. The order in which shots finished or
+    were stored never shows.
+
+    Args:
+        board: The story's shots.
+        keyframes: Visible keyframes; sorted here unless ``ordered`` says that they already are.
+        encoder: The run's encoder, if it has one.
+        store: Where embeddings are kept.
+        ordered: The caller vouches for story order, which spares a sort per shot of a long story.
+    """
+
+    def __init__(
+        self,
+        board: Storyboard,
+        keyframes: Sequence[Keyframe],
+        encoder: ImageTextEncoder | None = None,
+        store: MemoryStore | None = None,
+        ordered: bool = False,
+    ) -> None:
+        self.board = board
+        by_id: dict[str, Keyframe] = {}
+        for keyframe in keyframes if ordered else in_story_order(keyframes):
+            by_id.setdefault(keyframe.id, keyframe)
+        self._keyframes = tuple(by_id.values())
+        self._encoder = encoder
+        self._store = store
+
+    def __len__(self) -> int:
+        return len(self._keyframes)
+
+    @overload
+    def __getitem__(self, index: int) -> Keyframe: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Keyframe, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Keyframe | tuple[Keyframe, ...]:
+        return self._keyframes[index]
+
+    @property
+    def encoder(self) -> ImageTextEncoder:
+        """The run's image-text encoder.
+
+        Raises:
+            SettingsError: The run has none.
+        """
+        if self._encoder is None:
+            raise SettingsError("encoder: this policy compares pictures and needs one; set encoder, e.g. encoder=clip")
+        return self._encoder
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """Return unit image embeddings of all keyframes, (n, D), computing and keeping the missing ones."""
+        encoder, fingerprint = self.encoder, self.encoder.fingerprint()
+        known = self._store.embeddings(fingerprint, [k.id for k in self]) if self._store else {}
+        for keyframe in self:
+            if keyframe.id not in known:
+                known[keyframe.id] = encoder.encode_images(keyframe.load()[None])[0]
+                if self._store:
+                    self._store.put_embeddings(fingerprint, {keyframe.id: known[keyframe.id]})
+        if not known:
+            return np.zeros((0, encoder.dimension), dtype=np.float32)
+        return np.stack([known[k.id] for k in self])
+
+    def text_similarity(self, text: str) -> NDArray[np.float32]:
+        """Return the cosine of ``text`` with every keyframe, (n,)."""
+        vector = self.encoder.encode_texts([text])[0]
+        return np.asarray(self.embeddings() @ vector, dtype=np.float32)
+
+
+def in_story_order(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
+    """Return keyframes by position, then frame, then id: independent of how they were stored."""
+    return sorted(keyframes, key=attrgetter("position", "frame", "id"))
+
+
+class MemoryPolicy(Plugin[SettingsT]):
+    """Decides what is remembered. Pure: the same arguments give the same answer.
+
+    ``sees`` shapes the shot graph, and so which shots may be made side by side.
+    """
+
+    #: Whether ``recall`` or ``admit`` uses ``view.embeddings`` or ``view.text_similarity``.
+    needs_encoder: bool = False
+
+    def sees(self, board: Storyboard, shot: BoardShot) -> Sequence[int]:
+        """Return the positions of the earlier shots this shot may remember, ascending.
+
+        The default is all of them, ``range(shot.position)``. Ranges are kept as ranges.
+        """
+        return range(shot.position)
+
+    @abstractmethod
+    def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
+        """Choose at most ``budget`` keyframes of ``view``, without repeats, in the order the backbone gets them."""
+
+    def admit(self, shot: BoardShot, candidates: Sequence[Keyframe], view: MemoryView) -> Sequence[Keyframe]:
+        """Choose which of a finished shot's candidates are remembered. The default is all of them."""
+        return candidates

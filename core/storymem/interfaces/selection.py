@@ -1,0 +1,152 @@
+"""Choosing keyframes of a finished clip: selectors propose, filters refuse.
+
+Neither knows what was remembered of other shots beyond the keyframes visible to this one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storymem.errors import SettingsError
+from storymem.interfaces.encoder import ImageTextEncoder
+from storymem.interfaces.memory import Keyframe
+from storymem.interfaces.plugin import Plugin, SettingsT
+from storymem.media.clip import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a filter says of one frame.
+
+    Attributes:
+        keep: Whether the frame may be remembered.
+        score: What was measured; higher is better.
+        threshold: The score that was needed.
+        reason: A few words, for the user, when ``keep`` is false.
+    """
+
+    keep: bool
+    score: float
+    threshold: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One frame refused by one filter."""
+
+    frame: int
+    filter: str
+    score: float
+    threshold: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposed keyframe: its index in the clip, and scores by name."""
+
+    frame: int
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+class ClipContext:
+    """A finished clip and what its selection may look at.
+
+    Attributes:
+        clip: The clip.
+        first: Index of the first frame that does not repeat the previous shot.
+        memory: Keyframes visible to this shot, in story order.
+    """
+
+    def __init__(
+        self, clip: Clip, first: int = 0, memory: Sequence[Keyframe] = (), encoder: ImageTextEncoder | None = None
+    ) -> None:
+        self.clip = clip
+        self.first = first
+        self.memory = memory
+        self._encoder = encoder
+
+    @property
+    def encoder(self) -> ImageTextEncoder:
+        """The run's encoder; raises :class:`SettingsError` if it has none."""
+        if self._encoder is None:
+            raise SettingsError("encoder: this selector or filter needs one; set encoder, e.g. encoder=clip")
+        return self._encoder
+
+    @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """Unit embeddings of all frames, (T, D); computed once, in one pass."""
+        return self.encoder.encode_images(self.clip.frames)
+
+    @cached_property
+    def memory_embeddings(self) -> NDArray[np.float32]:
+        """Unit embeddings of ``memory``, (n, D)."""
+        if not self.memory:
+            return np.zeros((0, self.encoder.dimension), dtype=np.float32)
+        return np.concatenate([self.encoder.encode_images(k.load()[None]) for k in self.memory])
+
+
+class FrameFilter(Plugin[SettingsT]):
+    """Keeps or rejects frames of a clip, one by one."""
+
+    #: Whether ``judge`` uses the context's embeddings.
+    needs_encoder: bool = False
+
+    @abstractmethod
+    def judge(self, indices: Sequence[int], context: ClipContext) -> Sequence[Verdict]:
+        """Return one verdict per index of ``context.clip``, in order."""
+
+
+class FrameGate:
+    """All filters of a run over one clip: lazy, each frame judged at most once.
+
+    Attributes:
+        rejections: What was refused so far, in the order it was asked.
+    """
+
+    def __init__(self, filters: Mapping[str, FrameFilter], context: ClipContext) -> None:
+        self._filters = filters
+        self._context = context
+        self._verdicts: dict[int, bool] = {}
+        self._scores: dict[int, dict[str, float]] = {}
+        self.rejections: list[Rejection] = []
+
+    def passes(self, index: int) -> bool:
+        """Whether every filter keeps frame ``index``; stops at the first that does not."""
+        if index not in self._verdicts:
+            self._verdicts[index] = self._judge(index)
+        return self._verdicts[index]
+
+    def scores(self, index: int) -> Mapping[str, float]:
+        """The scores given so far to frame ``index``, by filter name."""
+        return self._scores.get(index, {})
+
+    def _judge(self, index: int) -> bool:
+        scores = self._scores.setdefault(index, {})
+        for name, frame_filter in self._filters.items():
+            (verdict,) = frame_filter.judge([index], self._context)
+            scores[name] = float(verdict.score)
+            if not verdict.keep:
+                self.rejections.append(
+                    Rejection(index, name, float(verdict.score), float(verdict.threshold), verdict.reason)
+                )
+                return False
+        return True
+
+
+class KeyframeSelector(Plugin[SettingsT]):
+    """Proposes the frames of a clip that are worth remembering."""
+
+    #: Whether ``select`` uses the context's embeddings.
+    needs_encoder: bool = False
+
+    @abstractmethod
+    def select(self, context: ClipContext, gate: FrameGate) -> Sequence[Candidate]:
+        """Return candidates in frame order, all of which pass ``gate``. May be empty."""

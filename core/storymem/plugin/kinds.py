@@ -1,0 +1,69 @@
+"""The kinds of plugin, their interfaces, and the hooks that register them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from storymem.interfaces import (
+    Backbone,
+    EventSink,
+    Executor,
+    FrameFilter,
+    ImageTextEncoder,
+    KeyframeSelector,
+    MemoryPolicy,
+    MemoryStore,
+    Metric,
+    Plugin,
+    ScriptFormat,
+    ScriptPlanner,
+    Transition,
+)
+
+
+class Kind(StrEnum):
+    """A replaceable part; the value is the word used in settings, messages and listings."""
+
+    BACKBONE = "backbone"
+    MEMORY_POLICY = "policy"
+    MEMORY_STORE = "store"
+    KEYFRAME_SELECTOR = "selector"
+    FRAME_FILTER = "filter"
+    ENCODER = "encoder"
+    TRANSITION = "transition"
+    SCRIPT_PLANNER = "planner"
+    SCRIPT_FORMAT = "format"
+    EXECUTOR = "executor"
+    METRIC = "metric"
+    EVENT_SINK = "sink"
+
+
+INTERFACES: dict[Kind, type[Plugin]] = {
+    Kind.BACKBONE: Backbone,
+    Kind.MEMORY_POLICY: MemoryPolicy,
+    Kind.MEMORY_STORE: MemoryStore,
+    Kind.KEYFRAME_SELECTOR: KeyframeSelector,
+    Kind.FRAME_FILTER: FrameFilter,
+    Kind.ENCODER: ImageTextEncoder,
+    Kind.TRANSITION: Transition,
+    Kind.SCRIPT_PLANNER: ScriptPlanner,
+    Kind.SCRIPT_FORMAT: ScriptFormat,
+    Kind.EXECUTOR: Executor,
+    Kind.METRIC: Metric,
+    Kind.EVENT_SINK: EventSink,
+}
+
+HOOKS: dict[Kind, str] = {
+    Kind.BACKBONE: "storymem_backbones",
+    Kind.MEMORY_POLICY: "storymem_memory_policies",
+    Kind.MEMORY_STORE: "storymem_memory_stores",
+    Kind.KEYFRAME_SELECTOR: "storymem_keyframe_selectors",
+    Kind.FRAME_FILTER: "storymem_frame_filters",
+    Kind.ENCODER: "storymem_encoders",
+    Kind.TRANSITION: "storymem_transitions",
+    Kind.SCRIPT_PLANNER: "storymem_script_planners",
+    Kind.SCRIPT_FORMAT: "storymem_script_formats",
+    Kind.EXECUTOR: "storymem_executors",
+    Kind.METRIC: "storymem_metrics",
+    Kind.EVENT_SINK: "storymem_event_sinks",
+}

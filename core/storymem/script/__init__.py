@@ -1,0 +1,1 @@
+"""Story scripts: what the user writes. Knows nothing about rendering."""

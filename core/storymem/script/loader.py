@@ -1,0 +1,74 @@
+"""Loads a script file of any registered format, and finds the files it refers to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from storymem.errors import ScriptError
+from storymem.interfaces.format import ScriptFormat
+from storymem.plugin import Kind, PluginHost
+from storymem.script.models import StoryScript
+from storymem.script.parsing import read_data
+from storymem.validation import describe
+
+NATIVE = "storymem"
+
+
+def load_script(path: Path, host: PluginHost) -> StoryScript:
+    """Read a script; its format is told by its content.
+
+    Raises:
+        ScriptError: Names the file, the key and the reason.
+    """
+    data = read_data(path)
+    found = detect_format(data, host)
+    if found is None:
+        raise ScriptError(
+            f"{path}: is not a story script of any known form ({', '.join(host.registry.names(Kind.SCRIPT_FORMAT))}); "
+            "a script needs at least title and scenes"
+        )
+    return found[1].parse(data, path)
+
+
+def detect_format(data: JsonValue, host: PluginHost) -> tuple[str, ScriptFormat] | None:
+    """Return the name and instance of the first format that recognises ``data``; the project's own comes first."""
+    names = sorted(host.registry.names(Kind.SCRIPT_FORMAT), key=lambda name: (name != NATIVE, name))
+    for name in names:
+        plugin = host.build(Kind.SCRIPT_FORMAT, name, {})
+        if isinstance(plugin, ScriptFormat) and plugin.detect(data):
+            return name, plugin
+    return None
+
+
+def validate_script(data: JsonValue, source: Path) -> StoryScript:
+    """Validate data of the project's own form.
+
+    Raises:
+        ScriptError: Names the file, the path of the key and the reason.
+    """
+    try:
+        return StoryScript.model_validate(data)
+    except ValidationError as error:
+        raise ScriptError(f"{source}: {describe(error)}") from error
+
+
+def reference_path(base: Path, entity: str, reference: str) -> Path:
+    """Return the file of an entity's reference image.
+
+    Args:
+        base: Folder of the script.
+        entity: For messages.
+        reference: As written in the script.
+
+    Raises:
+        ScriptError: It is absolute, leaves the script's folder, or does not exist.
+    """
+    root = base.resolve()
+    path = (root / reference).resolve()
+    if Path(reference).is_absolute() or not path.is_relative_to(root):
+        raise ScriptError(f"entity {entity!r}: reference {reference!r} must stay inside the script's folder, {base}")
+    if not path.is_file():
+        raise ScriptError(f"entity {entity!r}: reference image {path} does not exist")
+    return path

@@ -1,0 +1,187 @@
+"""The story script: entities, scenes and shots, strictly validated."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator, model_validator
+
+MAX_PROMPT = 20_000  #: characters; far beyond the 512 tokens any current text encoder reads
+MAX_SHOTS = 100_000
+SHOT_ID = re.compile(r"[0-9]{1,5}\.[0-9]{1,5}[a-z]?")
+
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT)]
+Text = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class EntityKind(StrEnum):
+    """What an entity is."""
+
+    CHARACTER = "character"
+    PLACE = "place"
+    OBJECT = "object"
+    STYLE = "style"
+
+
+class Entity(_Model):
+    """Something that must look the same in every shot that shows it.
+
+    Attributes:
+        id: How shots refer to it; unique.
+        name: How prompts call it; the id if not given.
+        kind: character, place, object or style.
+        look: Its fixed appearance, in words.
+        references: Image files, relative to the script. They enter memory before the first shot.
+    """
+
+    id: Name
+    name: str = ""
+    kind: Annotated[EntityKind, Field(strict=False)] = EntityKind.CHARACTER
+    look: Text = ""
+    references: tuple[str, ...] = Field(default=(), strict=False)
+
+    @property
+    def label(self) -> str:
+        """The name, or the id if it has none."""
+        return self.name or self.id
+
+
+class TransitionChoice(_Model):
+    """A transition by name, with its settings."""
+
+    name: Name
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class ShotOverrides(_Model):
+    """Run settings that one shot changes for itself.
+
+    Attributes:
+        budget: Memory budget, in keyframes.
+        negative_prompt: Replaces the script's.
+        backbone: Backbone settings that the backbone lets a shot change.
+    """
+
+    budget: Annotated[int, Field(ge=0)] | None = None
+    negative_prompt: Text | None = None
+    backbone: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Shot(_Model):
+    """One shot.
+
+    Attributes:
+        prompt: What is seen and what happens.
+        id: ``scene.shot``, such as 2.3; counted if not given. Keep ids when inserting shots, so that takes stay.
+        cut: False if the shot continues the one before it without a cut.
+        entities: Ids of the entities it shows.
+        transition: The way into this shot; None for the run's default.
+        frames: Number of frames; None for the run's default.
+        seed: Fixed seed; None derives one from the story seed and the id.
+        overrides: Run settings changed for this shot alone.
+    """
+
+    prompt: Prompt
+    id: str = ""
+    cut: bool = True
+    entities: tuple[Name, ...] = Field(default=(), strict=False)
+    transition: TransitionChoice | None = None
+    frames: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    seed: Seed | None = None
+    overrides: ShotOverrides = ShotOverrides()
+
+    @field_validator("id")
+    @classmethod
+    def _id_form(cls, value: str) -> str:
+        if value and not SHOT_ID.fullmatch(value):
+            raise ValueError(f"{value!r} must be scene.shot, such as 2.3 (an inserted shot may be 2.3a)")
+        return value
+
+    @field_validator("transition", mode="before")
+    @classmethod
+    def _transition_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Scene(_Model):
+    """Shots that belong together. ``setting`` says where and when, for people and planners."""
+
+    shots: tuple[Shot, ...] = Field(min_length=1, strict=False)
+    title: str = ""
+    setting: Text = ""
+
+
+class StoryScript(_Model):
+    """A whole story.
+
+    Attributes:
+        title: Names the story; a run folder belongs to one title.
+        overview: The story in a few sentences.
+        style: Added to every prompt.
+        negative_prompt: What to avoid in every shot; None for the backbone's default.
+        seed: Story seed, from which shot seeds derive.
+        entities: What recurs.
+        scenes: In story order.
+        metadata: Anything the framework should carry but not read, such as a planner's provenance.
+    """
+
+    title: Name
+    overview: Text = ""
+    style: Text = ""
+    negative_prompt: Text | None = None
+    seed: Seed = 0
+    entities: tuple[Entity, ...] = Field(default=(), strict=False)
+    scenes: tuple[Scene, ...] = Field(min_length=1, strict=False)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_entity_ids(self)
+        _check_shot_ids(self)
+        _check_shot_entities(self)
+        return self
+
+    def shot_id(self, scene: int, shot: int) -> str:
+        """Return the id of a shot by its indices from 0: its own, or counted from 1."""
+        return self.scenes[scene].shots[shot].id or f"{scene + 1}.{shot + 1}"
+
+
+def _check_entity_ids(script: StoryScript) -> None:
+    seen: set[str] = set()
+    for index, entity in enumerate(script.entities):
+        if entity.id in seen:
+            raise ValueError(f"entities.{index}.id: {entity.id!r} is used twice")
+        seen.add(entity.id)
+
+
+def _check_shot_ids(script: StoryScript) -> None:
+    first_use: dict[str, str] = {}
+    for i, scene in enumerate(script.scenes):
+        for j in range(len(scene.shots)):
+            shot_id, where = script.shot_id(i, j), f"scenes.{i}.shots.{j}"
+            if shot_id in first_use:
+                raise ValueError(f"{where}: id {shot_id} is already used by {first_use[shot_id]}")
+            first_use[shot_id] = where
+    if len(first_use) > MAX_SHOTS:
+        raise ValueError(f"scenes: {len(first_use)} shots; at most {MAX_SHOTS}")
+    if not script.scenes[0].shots[0].cut:
+        raise ValueError("scenes.0.shots.0.cut: the first shot has nothing to continue; it must be a cut")
+
+
+def _check_shot_entities(script: StoryScript) -> None:
+    known = {entity.id for entity in script.entities}
+    for i, scene in enumerate(script.scenes):
+        for j, shot in enumerate(scene.shots):
+            for entity in shot.entities:
+                if entity not in known:
+                    raise ValueError(
+                        f"scenes.{i}.shots.{j}.entities: {entity!r} is not among the script's entities"
+                    )

@@ -1,0 +1,100 @@
+"""Everything a run can be told, by the same keys in files, environment, command line and Python."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_serializer, model_validator
+
+from storymem.script.models import Seed
+
+
+class PluginChoice(BaseModel):
+    """A plugin by name, with its settings; written ``"name"`` or ``{name = "...", key = value}``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and set(value) != {"name", "settings"}:
+            return {"name": value.get("name"), "settings": {k: v for k, v in value.items() if k != "name"}}
+        return value
+
+    @model_serializer
+    def _flatten(self) -> dict[str, JsonValue]:
+        return {"name": self.name, **self.settings}
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
+        if match is None:
+            raise ValueError(f"{value!r} must be WIDTHxHEIGHT, such as 832x480")
+        return int(match[1]), int(match[2])
+    return tuple(value) if isinstance(value, list) else value
+
+
+Size = Annotated[tuple[int, int], BeforeValidator(_size)]
+
+
+def _choice(name: str) -> Any:
+    return Field(default_factory=lambda: PluginChoice(name=name))
+
+
+class RunSettings(BaseModel):
+    """The settings of one run.
+
+    Attributes:
+        backbone: The video model.
+        policy: Which keyframes are remembered and recalled.
+        budget: Most keyframes recalled for a shot; memory costs time (8 to 10 is what M2V was trained for).
+        selector: Which frames of a finished shot are proposed as keyframes.
+        filters: What refuses frames, in this order.
+        encoder: The image-text model shared by selector, filters and policy; None if nothing needs one.
+        store: Where keyframes and embeddings are kept.
+        cut: Transition into shots that are cuts and name no transition.
+        continuation: Transition into shots that are not cuts and name no transition.
+        size: (width, height) in pixels, or ``"832x480"``; None for the backbone's default.
+        frames: Frames per shot; None for the backbone's default.
+        seed: Story seed; None for the script's.
+        executor: Where shots are made.
+        workers: How many shots may be made side by side. Never changes the result.
+        shot_timeout: Seconds after which a shot is given up; None for no limit.
+        master: How takes are kept: ``lossless`` (exact), or ``small`` (near-lossless, a fifth of the size).
+        crf: Quality of viewing copies and film, x264's constant rate factor, 0 (best) to 51.
+        layout: Names of per-shot files: ``storymem`` (shots/01_02.mp4) or ``entitybench`` (also <title>/001_002.mp4).
+        sinks: Further receivers of events.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: PluginChoice = _choice("animatic")
+    policy: PluginChoice = _choice("sink_recent")
+    budget: Annotated[int, Field(ge=0, le=1000)] = 8
+    selector: PluginChoice = _choice("uniform")
+    filters: tuple[PluginChoice, ...] = (PluginChoice(name="exposure"), PluginChoice(name="sharpness"))
+    encoder: PluginChoice | None = None
+    store: PluginChoice = _choice("sqlite")
+    cut: PluginChoice = _choice("cut")
+    continuation: PluginChoice = _choice("first_frame")
+    size: Size | None = None
+    frames: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    seed: Seed | None = None
+    executor: PluginChoice = _choice("thread")
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    shot_timeout: Annotated[float, Field(gt=0)] | None = None
+    master: Literal["lossless", "small"] = "lossless"
+    crf: Annotated[int, Field(ge=0, le=51)] = 18
+    layout: Literal["storymem", "entitybench"] = "storymem"
+    sinks: tuple[PluginChoice, ...] = ()
+
+
+#: Keys whose value is one plugin; their tables merge by plugin name.
+CHOICE_KEYS = frozenset({"backbone", "policy", "selector", "encoder", "store", "cut", "continuation", "executor"})

@@ -1,0 +1,149 @@
+"""Where settings come from, and who wins: defaults < file < environment < command line < Python.
+
+Every key remembers its source, so that ``storymem config`` can say why a value is what it is.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from storymem.errors import SettingsError
+from storymem.settings.model import CHOICE_KEYS, RunSettings
+from storymem.validation import describe
+
+FILE_NAME = "storymem.toml"
+ENV_PREFIX = "STORYMEM_"
+#: Variables of this prefix that are not run settings.
+ENV_OTHER = frozenset({"STORYMEM_DISABLE_PLUGINS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Settings from one source, as nested plain data."""
+
+    source: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The settings of a run and, for every given key path, the source it came from."""
+
+    settings: RunSettings
+    origins: Mapping[str, str]
+
+
+def file_layer(path: Path) -> Layer:
+    """Read a TOML settings file.
+
+    Raises:
+        SettingsError: The file is missing or is not TOML.
+    """
+    try:
+        return Layer(str(path), tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: settings file does not exist") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def environment_layer(environ: Mapping[str, str]) -> Layer:
+    """Read ``STORYMEM_BUDGET=4`` and ``STORYMEM_BACKBONE__PROFILE=24gb``; two underscores go one level down."""
+    values: dict[str, Any] = {}
+    for name, text in sorted(environ.items()):
+        if name.startswith(ENV_PREFIX) and name not in ENV_OTHER:
+            _assign(values, name.removeprefix(ENV_PREFIX).lower().split("__"), parse_value(text), name)
+    return Layer("environment", values)
+
+
+def assignments_layer(source: str, assignments: Sequence[str]) -> Layer:
+    """Read ``key.path=value`` texts, as given to ``--set``.
+
+    Raises:
+        SettingsError: A text has no ``=``, or uses one key as value and as table.
+    """
+    values: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError(f"--set {text!r}: write it as key=value, e.g. --set budget=4")
+        _assign(values, key.strip().split("."), parse_value(value), f"--set {text}")
+    return Layer(source, values)
+
+
+def parse_value(text: str) -> Any:
+    """Return ``text`` as a TOML value if it is one (4, true, ["a"]), ``none`` as None, else as it stands."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def resolve(layers: Sequence[Layer]) -> Resolved:
+    """Merge layers, later ones winning, and validate the result.
+
+    Raises:
+        SettingsError: Names the key, the reason, and the source of the bad value.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for key, value in layer.values.items():
+            _merge_key(merged, origins, key, value, layer.source)
+    try:
+        return Resolved(RunSettings.model_validate(merged), origins)
+    except ValidationError as error:
+        raise SettingsError(f"{describe(error)}{_blame(error, origins)}") from error
+
+
+def _merge_key(merged: dict[str, Any], origins: dict[str, str], key: str, value: Any, source: str) -> None:
+    if key not in CHOICE_KEYS:
+        merged[key], origins[key] = value, source
+        return
+    table = {"name": value} if isinstance(value, str) else value
+    if not isinstance(table, dict):
+        merged[key], origins[key] = value, source
+        return
+    current = merged.get(key)
+    if not isinstance(current, dict):
+        current = {"name": _default_name(key)}
+    if "name" in table and table["name"] != current["name"]:
+        current = {}
+        for stale in [o for o in origins if o.startswith(f"{key}.")]:
+            del origins[stale]
+    merged[key] = {**current, **table}
+    origins.update({f"{key}.{inner}": source for inner in table})
+
+
+def _default_name(key: str) -> str | None:
+    default = getattr(RunSettings(), key)
+    return default.name if default else None
+
+
+def _assign(values: dict[str, Any], path: Sequence[str], value: Any, what: str) -> None:
+    *parents, last = path
+    for part in parents:
+        inner = values.setdefault(part, {})
+        if isinstance(inner, str):
+            inner = values[part] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise SettingsError(f"{what}: {part} has a value already and cannot be a table too")
+        values = inner
+    if isinstance(values.get(last), dict) and isinstance(value, str):
+        values[last]["name"] = value
+    else:
+        values[last] = value
+
+
+def _blame(error: ValidationError, origins: Mapping[str, str]) -> str:
+    first = str(error.errors(include_url=False)[0]["loc"][0]) if error.errors()[0]["loc"] else ""
+    sources = {source for key, source in origins.items() if key.split(".")[0] == first}
+    return f" (from {', '.join(sorted(sources))})" if sources else ""

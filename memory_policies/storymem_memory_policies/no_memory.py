@@ -1,0 +1,24 @@
+"""No memory: every shot stands alone, and all shots that are cuts can be made at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
+from storymem.storyboard import BoardShot, Storyboard
+
+
+class NoMemory(MemoryPolicy):
+    """Recall nothing: the baseline that memory is measured against."""
+
+    def sees(self, board: Storyboard, shot: BoardShot) -> Sequence[int]:
+        """Return no shot."""
+        return ()
+
+    def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
+        """Return no keyframe."""
+        return ()
+
+    def admit(self, shot: BoardShot, candidates: Sequence[Keyframe], view: MemoryView) -> Sequence[Keyframe]:
+        """Keep no keyframe."""
+        return ()

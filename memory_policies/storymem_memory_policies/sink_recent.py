@@ -1,0 +1,32 @@
+"""StoryMem's own policy: a sink of first keyframes plus a window of recent ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
+from storymem.storyboard import BoardShot
+
+
+class SinkRecentSettings(PluginSettings):
+    """Settings of :class:`SinkRecent`.
+
+    Attributes:
+        sink: How many of the first keyframes are always recalled.
+    """
+
+    sink: Annotated[int, Field(ge=0)] = 3
+
+
+class SinkRecent(MemoryPolicy[SinkRecentSettings]):
+    """Recall the first ``sink`` keyframes and the most recent ones (StoryMem, section 3.3; arXiv 2512.19539)."""
+
+    def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
+        """Return everything while it fits, else the sink and the newest, in story order."""
+        if len(view) <= budget:
+            return view[:]
+        sink = min(self.settings.sink, budget)
+        return view[:sink] + view[len(view) - (budget - sink) :]

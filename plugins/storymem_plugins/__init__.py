@@ -1,0 +1,1 @@
+"""Built-in plugins: formats, selectors, filters, encoders, transitions, executors, planners."""
