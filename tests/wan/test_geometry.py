@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from storymem.interfaces.backbone import Mode
 from storymem_backbones.wan.errors import GeometryError
 from storymem_backbones.wan.geometry import latent_frames, legal_frames, legal_size, m2v_size, mode_for

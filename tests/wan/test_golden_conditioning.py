@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+
 from storymem_backbones.wan import build_conditioning, conditioning_mask, m2v_size
-from wan_models import linear_vae
 
 CONDITION = {"m2v": None, "mi2v": "y_first_frame", "mm2v": "y_motion_frames"}
 WANTED = {"m2v": "y_m2v", "mi2v": "y_mi2v_fixed", "mm2v": "y_mm2v"}
@@ -16,12 +16,11 @@ def test_mask(conditioning_golden, mode, given):
 
 
 @pytest.mark.parametrize("mode", list(CONDITION))
-def test_y(conditioning_golden, mode):
-    encode = linear_vae(conditioning_golden.tensor("vae_mix"), conditioning_golden.tensor("vae_bias"))
+def test_y(conditioning_golden, golden_vae, mode):
     key = CONDITION[mode]
     condition = None if key is None else conditioning_golden.tensor(key).reshape(1, -1, 3, 48, 80)
     memory = conditioning_golden.tensor("y_memory_pixels")[None]
-    y = build_conditioning(encode, frames=17, height=48, width=80, memory=memory, condition=condition)
+    y = build_conditioning(golden_vae, frames=17, height=48, width=80, memory=memory, condition=condition)
     torch.testing.assert_close(y[0], conditioning_golden.tensor(WANTED[mode]), atol=1e-5, rtol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from storymem_backbones.wan import m2v_scheduler
 
 

@@ -15,6 +15,7 @@ def test_importing_the_package_imports_neither_torch_nor_diffusers():
 
 
 def test_every_public_name_exists():
-    import storymem_backbones.wan as wan
+    from storymem_backbones import wan
 
+    assert sorted(wan.__all__) == sorted(wan._PUBLIC)
     assert all(getattr(wan, name) is not None for name in wan.__all__)

@@ -6,6 +6,7 @@ from diffusers import WanTransformer3DModel
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+
 from storymem_backbones.wan import add_m2v_lora, load_m2v_lora, merge_loras, save_m2v_lora, set_lora_weights
 from storymem_backbones.wan.errors import LoraError
 from storymem_backbones.wan.lora_file import read_lora

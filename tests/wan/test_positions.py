@@ -5,6 +5,7 @@ import torch
 from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from storymem_backbones.wan import MemoryRotaryPosEmbed, temporal_positions
 from storymem_backbones.wan.errors import ConditioningError
 

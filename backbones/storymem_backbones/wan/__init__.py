@@ -28,7 +28,25 @@ _PUBLIC = {
     "set_lora_weights": "lora",
 }
 
-__all__ = sorted(_PUBLIC)
+__all__ = [
+    "MemoryRotaryPosEmbed",
+    "add_m2v_lora",
+    "build_conditioning",
+    "conditioning_mask",
+    "encode_memory",
+    "install_memory_rope",
+    "legal_frames",
+    "legal_size",
+    "load_m2v_lora",
+    "m2v_scheduler",
+    "m2v_sigmas",
+    "m2v_size",
+    "merge_loras",
+    "resize_frames",
+    "save_m2v_lora",
+    "set_lora_weights",
+    "temporal_positions",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ def resize_frames(frames: Tensor, height: int, width: int) -> Tensor:
 
 
 def encode_memory(encode: EncodeVideo, memory: Tensor, height: int, width: int) -> Tensor:
-    """Latents (B, 16, M, h, w) of M >= 1 memory images (B, M, 3, any, any), each encoded alone as one frame."""
+    """Latents (B, 16, M, h, w) of memory images (B, M >= 1, 3, any, any), each encoded alone as one frame."""
     pixels = resize_frames(memory, height, width)
     latents = encode(pixels.flatten(0, 1).unsqueeze(2))
     return latents.reshape(*pixels.shape[:2], *latents.shape[1:2], *latents.shape[3:]).transpose(1, 2)
@@ -60,7 +60,7 @@ def condition_latents(condition_frames: int) -> int:
 
 
 def conditioning_mask(memory_frames: int, video_latents: int, condition_frames: int = 0) -> Tensor:
-    """The mask (4, M+T): 1 on memory latents and those that condition frames fill, 0 where the clip is made."""
+    """The mask (4, M+T): 1 on memory latents and those of condition frames, 0 where the clip is made."""
     mask = torch.zeros(MASK_CHANNELS, memory_frames + video_latents)
     mask[:, : memory_frames + condition_latents(condition_frames)] = 1
     return mask
@@ -76,7 +76,6 @@ def build_conditioning(
     condition: Tensor | None = None,
     memory_latents: Tensor | None = None,
     zero_latents: Tensor | None = None,
-    batch: int = 1,
 ) -> Tensor:
     """Build y (B, 20, M+T, height/8, width/8) for t2v, m2v, mi2v or mm2v.
 
@@ -87,12 +86,11 @@ def build_conditioning(
         frames: F = 4n+1, pixel frames of the clip.
         height: Pixels, a multiple of 16.
         width: Pixels, a multiple of 16.
-        memory: (B, M, 3, any, any) in [-1, 1], or none.
+        memory: (B, M, 3, any, any) in [-1, 1], or none. M may be 0, to tell B.
         condition: (B, 0 | 1 | 5, 3, any, any) in [-1, 1], the previous shot's last frames, or none.
         memory_latents: (B, 16, M, h, w), already encoded, instead of `memory`.
         zero_latents: `encode` of an all-zero clip (1 or B, 16, T, h, w), used instead of encoding it where
             there is no condition frame.
-        batch: B where no other tensor tells it.
 
     Raises:
         GeometryError: If the size, the frame count or the number of condition frames is not legal.
@@ -102,7 +100,7 @@ def build_conditioning(
     steps = latent_frames(frames)
     if memory is not None and memory_latents is not None:
         raise ConditioningError("both memory and memory_latents were given: give one")
-    batch = _batch_of(memory, memory_latents, condition, default=batch)
+    batch = _batch_of(memory, memory_latents, condition)
     given = 0 if condition is None else condition.shape[1]
     mode_for(0, given)
     if memory_latents is None and memory is not None and memory.shape[1]:
@@ -131,8 +129,8 @@ def _assemble(memory: Tensor | None, video: Tensor, steps: int, condition_frames
     return torch.cat([grid, latents], dim=1)
 
 
-def _batch_of(*tensors: Tensor | None, default: int) -> int:
+def _batch_of(*tensors: Tensor | None) -> int:
     sizes = {t.shape[0] for t in tensors if t is not None}
     if len(sizes) > 1:
         raise ConditioningError(f"memory and condition frames have different batch sizes: {sorted(sizes)}")
-    return sizes.pop() if sizes else default
+    return sizes.pop() if sizes else 1

@@ -6,7 +6,6 @@ Knows nothing about tensors or models, so settings and estimates can use it with
 import math
 
 from storymem.interfaces.backbone import Mode, mode_of
-
 from storymem_backbones.wan.errors import GeometryError
 
 SPATIAL_STRIDE = 8

@@ -129,7 +129,7 @@ def add_m2v_lora(
     rslora: bool = True,
     adapter: str = "m2v",
 ) -> list[nn.Parameter]:
-    """Add a fresh, trainable LoRA (B = 0) on StoryMem's layers; return its parameters and freeze all others."""
+    """Add a fresh, trainable LoRA (B = 0) on StoryMem's layers; return its parameters, freeze the others."""
     from peft import LoraConfig
 
     config = LoraConfig(r=rank, lora_alpha=alpha, use_rslora=rslora, target_modules=_target_pattern())

@@ -135,11 +135,11 @@ def install_memory_rope(transformer: nn.Module, shift: Shift = PAPER_SHIFT) -> M
 
     A second call changes the shift of the one already there.
     """
-    model = cast(_WanLike, transformer)
+    model = cast("_WanLike", transformer)
     if isinstance(model.rope, MemoryRotaryPosEmbed):
         model.rope.shift = shift
         return model.rope
-    head_dim = cast(int, model.rope.attention_head_dim)
-    rope = MemoryRotaryPosEmbed(head_dim, cast(Sequence[int], model.rope.patch_size), shift=shift)
+    head_dim = cast("int", model.rope.attention_head_dim)
+    rope = MemoryRotaryPosEmbed(head_dim, cast("Sequence[int]", model.rope.patch_size), shift=shift)
     model.rope = rope
     return rope
