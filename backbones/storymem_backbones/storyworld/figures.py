@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld import sdf
-from storymem_backbones.storyworld.heads import HeadFrame, draw_head, draw_behind_head
+from storymem_backbones.storyworld.heads import HeadFrame, draw_behind_head, draw_head
 from storymem_backbones.storyworld.motion import Pose
 from storymem_backbones.storyworld.painter import INK, Canvas, Figure, mixed, spread
 
@@ -154,27 +154,31 @@ def _limb_colours(kind: str, paint: Paint) -> tuple[Tensor, Tensor, Tensor, Tens
         dark = mixed(paint.coat, 0.0, 0.35)
         return dark, paint.coat, dark, paint.coat
     if kind == "owl":
-        return paint.accent * 0 + torch.tensor((0.93, 0.65, 0.2), device=ink.device), paint.coat, paint.coat, paint.coat
+        return (
+            paint.accent * 0 + torch.tensor((0.93, 0.65, 0.2), device=ink.device),
+            paint.coat,
+            paint.coat,
+            paint.coat,
+        )
     return paint.coat, mixed(paint.coat, 0.0, 0.25), paint.outfit, paint.coat
 
 
-def draw_shadow(canvas: Canvas, x: Tensor, y: Tensor, pixel: Tensor, stance: Stance, visible: Tensor) -> None:
+def draw_shadow(canvas: Canvas, x: Tensor, y: Tensor, stance: Stance) -> None:
     """A soft contact shadow on the ground, smaller while the character is in the air."""
     width = 0.27 * stance.scale * (1.0 - 0.9 * stance.pose.hop.clamp(0.0, 0.6))
     level = torch.sqrt(((x - stance.x) / width) ** 2 + ((y - 0.015) / (0.22 * width)) ** 2 + 1e-9)
-    mask = (1.25 - level).clamp(0.0, 0.5) * visible
+    mask = (1.25 - level).clamp(0.0, 0.5)
     canvas.fill(mask, (0.08, 0.07, 0.14), lit=True)
 
 
 def draw_figure(
-    canvas: Canvas, x: Tensor, y: Tensor, pixel: Tensor, kind: str, paint: Paint, stance: Stance, visible: Tensor
+    canvas: Canvas, x: Tensor, y: Tensor, pixel: Tensor, kind: str, paint: Paint, stance: Stance
 ) -> None:
     """Draw one character into each picture.
 
     Args:
         x, y: World coordinates of the pixels, (N, 1, W) and (N, H, 1).
         pixel: World units a pixel, (N, 1, 1).
-        visible: 1 where the clip has this character, (N, 1, 1).
     """
     pose = stance.pose
     figure = _local(x, y, pixel, stance)
@@ -188,4 +192,4 @@ def draw_figure(
     draw_head(figure, head, kind, paint.coat, paint.skin, paint.accent, paint.hat)
     _arm(figure, kind, -1.0, pose.arm_left, sleeve, hand)
     _arm(figure, kind, 1.0, pose.arm_right, sleeve, hand)
-    figure.onto(canvas, visible)
+    figure.onto(canvas)

@@ -12,7 +12,13 @@ from storymem_backbones.storyworld.painter import INK, Figure, mixed, spread
 
 _CREAM = (0.99, 0.95, 0.88)
 _PINK = (0.96, 0.66, 0.66)
-_ROUND = {"bear": (0.235, 0.215), "mouse": (0.215, 0.2), "owl": (0.24, 0.22), "man": (0.2, 0.21), "elder": (0.2, 0.21)}
+_ROUND = {
+    "bear": (0.235, 0.215),
+    "mouse": (0.215, 0.2),
+    "owl": (0.24, 0.22),
+    "man": (0.2, 0.21),
+    "elder": (0.2, 0.21),
+}
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,18 @@ def _rotated(u: Tensor, v: Tensor, angle: float) -> tuple[Tensor, Tensor]:
     return u * cos + v * sin, v * cos - u * sin
 
 
-def _pointed_ears(figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, width: float, height: float) -> None:
+def _pointed_ears(
+    figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, width: float, height: float
+) -> None:
     for side in (-1.0, 1.0):
         u, v = _rotated(head.u - side * 0.135, head.v - 0.1, -side * 0.32)
         figure.part(sdf.spike(u, v, width, height) - 0.012, coat)
         figure.mark(sdf.spike(u, v - 0.03, 0.55 * width, 0.7 * height), inner)
 
 
-def _round_ears(figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, radius: float, out: float) -> None:
+def _round_ears(
+    figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, radius: float, out: float
+) -> None:
     for side in (-1.0, 1.0):
         u, v = head.u - side * out, head.v - 0.16
         figure.part(sdf.circle(u, v, radius), coat)
@@ -179,7 +189,10 @@ def _person(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, skin: Tens
         figure.part(sdf.circle(head.u - side * rx, head.v + 0.01, 0.042), skin)
     face = figure.part(sdf.ellipse(head.u, head.v, rx, ry), skin, figure.glow(0.0, 0.7, 0.26))
     _eyes(figure, head, 0.08, 0.01, 0.036)
-    figure.mark(sdf.circle(head.face_u - 0.3 * head.turn, head.face_v + 0.04, 0.021), mixed(skin, (0.8, 0.3, 0.2), 0.35))
+    figure.mark(
+        sdf.circle(head.face_u - 0.3 * head.turn, head.face_v + 0.04, 0.021),
+        mixed(skin, (0.8, 0.3, 0.2), 0.35),
+    )
     if kind in ("woman", "girl", "boy"):
         _blush(figure, head, face)
     if kind == "elder":
@@ -194,7 +207,9 @@ def _person(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, skin: Tens
 def _hair(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, rx: float, ry: float) -> None:
     cap = sdf.ellipse(head.u, head.v - 0.015, rx + 0.02, ry + 0.02)
     line = {"man": 0.09, "boy": 0.075, "elder": 0.15}.get(kind, 0.07)
-    part_line = line - head.face_v - 0.35 * (head.face_u.abs() if kind in ("woman", "girl") else -0.3 * head.face_u)
+    part_line = (
+        line - head.face_v - 0.35 * (head.face_u.abs() if kind in ("woman", "girl") else -0.3 * head.face_u)
+    )
     shape = torch.maximum(cap, part_line)
     if kind == "boy":
         tuft = sdf.spike(*_rotated(head.u + 0.02, head.v - 0.19, 0.4), 0.05, 0.1)

@@ -42,9 +42,9 @@ def _channels(motion: str, time: Tensor, facing: Tensor) -> dict[str, Tensor]:
                 "arm_left": 0.25 + 0.5 * wave, "arm_right": 0.25 - 0.5 * wave,
             }  # fmt: skip
         case "jump":
-            return {"hop": 0.34 * bump, "arm_left": 0.4 + 1.3 * bump, "arm_right": 0.4 + 1.3 * bump}
+            return {"hop": 0.26 * bump, "arm_left": 0.4 + 1.3 * bump, "arm_right": 0.4 + 1.3 * bump}
         case "wave":
-            return {"arm_right": 2.45 + 0.45 * wave, "tilt": 0.06 * slow}
+            return {"arm_right": 2.3 + 0.4 * wave, "tilt": 0.06 * slow}
         case "nod":
             return {"head_down": 0.075 * bump}
         case "dance":
@@ -52,7 +52,7 @@ def _channels(motion: str, time: Tensor, facing: Tensor) -> dict[str, Tensor]:
                 "lean": 0.22 * wave, "tilt": 0.14 * wave, "arm_left": 1.2 + 0.5 * wave, "arm_right": 1.2 - 0.5 * wave
             }  # fmt: skip
         case "cheer":
-            return {"arm_left": 2.55 + 0.3 * wave, "arm_right": 2.55 + 0.3 * wave, "hop": 0.07 * bump}
+            return {"arm_left": 2.2 + 0.3 * wave, "arm_right": 2.2 + 0.3 * wave, "hop": 0.07 * bump}
         case "sit":
             return {"crouch": one, "arm_left": 0.5 * one, "arm_right": 0.5 * one}
     return {"head_down": 0.008 * bump}
@@ -61,7 +61,11 @@ def _channels(motion: str, time: Tensor, facing: Tensor) -> dict[str, Tensor]:
 def _stacked(motion: Tensor, time: Tensor, facing: Tensor) -> Tensor:
     """All channels of each row's motion: (B,), (B, T), (B, T) -> (len(CHANNELS), B, T)."""
     out = torch.zeros(len(CHANNELS), *time.shape, device=time.device)
-    rest = {"arm_left": torch.full_like(time, 0.25), "arm_right": torch.full_like(time, 0.25), "facing": facing}
+    rest = {
+        "arm_left": torch.full_like(time, 0.25),
+        "arm_right": torch.full_like(time, 0.25),
+        "facing": facing,
+    }
     for index, name in enumerate(MOTIONS):
         values = rest | _channels(name, time, facing)
         chosen = (motion == index)[:, None]
@@ -72,7 +76,13 @@ def _stacked(motion: Tensor, time: Tensor, facing: Tensor) -> Tensor:
 
 
 def poses(
-    motion: Tensor, phase: Tensor, before: Tensor, before_phase: Tensor, facing: Tensor, overlap: Tensor, frames: int
+    motion: Tensor,
+    phase: Tensor,
+    before: Tensor,
+    before_phase: Tensor,
+    facing: Tensor,
+    overlap: Tensor,
+    frames: int,
 ) -> Pose:
     """Poses of one actor a clip.
 

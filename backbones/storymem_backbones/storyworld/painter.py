@@ -40,10 +40,16 @@ class Canvas:
 
     def colour(self, value: Tensor | tuple[float, float, float]) -> Tensor:
         """`value` as (N, 3)."""
-        return torch.as_tensor(value, dtype=self.rgb.dtype, device=self.rgb.device).expand(self.rgb.shape[0], 3)
+        return torch.as_tensor(value, dtype=self.rgb.dtype, device=self.rgb.device).expand(
+            self.rgb.shape[0], 3
+        )
 
     def fill(
-        self, mask: Tensor, colour: Tensor | tuple[float, float, float], shade: Tensor | None = None, lit: bool = False
+        self,
+        mask: Tensor,
+        colour: Tensor | tuple[float, float, float],
+        shade: Tensor | None = None,
+        lit: bool = False,
     ) -> None:
         """Lay `colour` (N, 3) over the pictures where `mask` (N, H, W) says; `lit` ignores the light."""
         paint = self.colour(colour)
@@ -82,7 +88,9 @@ class Figure:
     def _lay(self, mask: Tensor, paint: Tensor) -> None:
         self.rgb = torch.lerp(self.rgb, paint.expand_as(self.rgb), mask[:, None].expand_as(self.rgb))
 
-    def part(self, distance: Tensor, colour: Tensor, shade: Tensor | None = None, outlined: bool = True) -> Tensor:
+    def part(
+        self, distance: Tensor, colour: Tensor, shade: Tensor | None = None, outlined: bool = True
+    ) -> Tensor:
         """Add a solid part; returns its coverage (N, H, W), to clip marks on it."""
         if outlined:
             ink = torch.tensor(INK, device=self.u.device)
@@ -103,9 +111,9 @@ class Figure:
         lift = ((self.v - cv) * 0.8 - (self.u - cu) * 0.35) / radius
         return 1.0 + 0.13 * lift.clamp(-1.1, 0.8)
 
-    def onto(self, canvas: Canvas, visible: Tensor) -> None:
-        """Lay the figure onto the canvas; `visible` (N, 1, 1) is 0 or 1."""
-        mask = sdf.cover(self.distance - self.ink_width, self.pixel) * visible
+    def onto(self, canvas: Canvas) -> None:
+        """Lay the figure onto the canvas."""
+        mask = sdf.cover(self.distance - self.ink_width, self.pixel)
         softened = mixed(canvas.tint, 1.0, 0.45)
         paint = self.rgb * spread(softened)
         canvas.rgb = torch.lerp(canvas.rgb, paint, mask[:, None].expand_as(paint))

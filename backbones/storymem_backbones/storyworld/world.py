@@ -31,7 +31,7 @@ PROPS = ("ball", "balloon", "crate", "lantern", "flower", "stool")
 FRAMES = 17
 FPS = 8
 WALK_SPEED = 0.065  # units a frame
-PAN_SPEED = 0.045
+PAN_SPEED = {"wide": 0.04, "medium": 0.024, "close_up": 0.014}  # units a frame, by shot size
 TRACKING = {"wide": 0.0, "medium": 0.5, "close_up": 0.9}  # the share of a walk that the camera follows
 BLEND_FRAMES = 4  # frames in which one motion turns into the next, within a shot without a cut
 
@@ -127,9 +127,9 @@ def walk_velocity(motion: str) -> float:
     return {"walk_left": -WALK_SPEED, "walk_right": WALK_SPEED}.get(motion, 0.0)
 
 
-def pan_velocity(pan: str) -> float:
-    """Units a frame that a pan moves the camera."""
-    return {"left": -PAN_SPEED, "right": PAN_SPEED}.get(pan, 0.0)
+def pan_velocity(pan: str, size: str) -> float:
+    """Units a frame that a pan moves the camera at a shot size."""
+    return {"left": -PAN_SPEED[size], "right": PAN_SPEED[size]}.get(pan, 0.0)
 
 
 def _moved(before: float, after: float, overlap: int, frame: float) -> float:
@@ -147,9 +147,8 @@ def camera_x(spec: ClipSpec, frame: float) -> float:
     """Camera position at `frame`: its pan plus the share of the actors' walk that it follows."""
     walked = [actor_x(spec, i, frame) - actor.x for i, actor in enumerate(spec.actors)]
     followed = TRACKING[spec.size] * sum(walked) / max(len(walked), 1)
-    return spec.camera + followed + _moved(
-        pan_velocity(spec.pan_before), pan_velocity(spec.pan), spec.overlap, frame
-    )
+    before, after = pan_velocity(spec.pan_before, spec.size), pan_velocity(spec.pan, spec.size)
+    return spec.camera + followed + _moved(before, after, spec.overlap, frame)
 
 
 def effective_facing(actor: Actor) -> float:
