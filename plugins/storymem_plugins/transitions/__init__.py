@@ -1,0 +1,1 @@
+"""Built-in transitions: how a shot follows the one before it."""
