@@ -148,6 +148,12 @@ class MemoryView(Sequence[Keyframe]):
     def __getitem__(self, index: int | slice) -> Keyframe | tuple[Keyframe, ...]:
         return self._keyframes[index]
 
+    def only(self, keyframes: Collection[Keyframe]) -> MemoryView:
+        """Return the view of just these of its keyframes, with the same encoder and store."""
+        wanted = {keyframe.id for keyframe in keyframes}
+        chosen = [keyframe for keyframe in self if keyframe.id in wanted]
+        return MemoryView(self.board, chosen, self._encoder, self._store, ordered=True)
+
     @property
     def encoder(self) -> ImageTextEncoder:
         """The run's image-text encoder.
