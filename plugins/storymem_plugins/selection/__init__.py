@@ -1,0 +1,1 @@
+"""Which frames of a finished clip are worth remembering: selectors, and the filters that refuse frames."""

@@ -1,0 +1,21 @@
+"""Registers selectors, filters and encoders. Imports none of their heavy parts."""
+
+from __future__ import annotations
+
+from storymem.plugin import Register, hookimpl
+from storymem_plugins.selection.exposure import ExposureFilter
+from storymem_plugins.selection.sharpness import SharpnessFilter
+from storymem_plugins.selection.uniform import UniformSelector
+
+
+@hookimpl
+def storymem_keyframe_selectors(register: Register) -> None:
+    """Register the built-in selectors."""
+    register("uniform", UniformSelector)
+
+
+@hookimpl
+def storymem_frame_filters(register: Register) -> None:
+    """Register the built-in filters."""
+    register("exposure", ExposureFilter)
+    register("sharpness", SharpnessFilter)

@@ -1,0 +1,57 @@
+"""Evenly spaced keyframes. Looks at pixels only to leave out exact repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
+from storymem.media.clip import pixel_hash
+from storymem_plugins.selection.frames import new_frames
+
+
+class UniformSettings(PluginSettings):
+    """Settings of the ``uniform`` selector."""
+
+    count: int = Field(3, ge=1, description="most keyframes of one shot")
+
+
+class UniformSelector(KeyframeSelector[UniformSettings]):
+    """Evenly spaced frames; a refused one is replaced by its nearest neighbour.
+
+    The new frames are cut into ``count`` equal stretches. Of each, the frame nearest to the middle is taken
+    that passes the filters and whose pixels are neither in visible memory nor taken already.
+    """
+
+    def select(self, context: ClipContext, gate: FrameGate) -> list[Candidate]:
+        """See :meth:`KeyframeSelector.select`."""
+        seen = {keyframe.id for keyframe in context.memory}
+        chosen = []
+        for stretch in stretches(new_frames(context), self.settings.count):
+            index = self._first_good(stretch, context, gate, seen)
+            if index is not None:
+                chosen.append(Candidate(index, dict(gate.scores(index))))
+        return chosen
+
+    @staticmethod
+    def _first_good(stretch: range, context: ClipContext, gate: FrameGate, seen: set[str]) -> int | None:
+        for index in from_middle(stretch):
+            pixels = pixel_hash(context.clip.frames[index])
+            if pixels not in seen and gate.passes(index):
+                seen.add(pixels)
+                return index
+        return None
+
+
+def stretches(frames: range, count: int) -> list[range]:
+    """Cut ``frames`` into at most ``count`` runs of nearly equal length, none of them empty."""
+    count = min(count, len(frames))
+    bounds = [i * len(frames) // count for i in range(count + 1)]
+    return [frames[bounds[i] : bounds[i + 1]] for i in range(count)]
+
+
+def from_middle(stretch: range) -> Sequence[int]:
+    """Return the indices of ``stretch``, nearest to its middle first, the earlier of two."""
+    middle = stretch[len(stretch) // 2]
+    return sorted(stretch, key=lambda index: (abs(index - middle), index))
