@@ -11,8 +11,8 @@ from storymem_backbones.storyworld.world import ClipSpec
 
 SIZE_WORDS = {"wide": "wide shot", "medium": "medium shot", "close_up": "close up"}
 MOTION_WORDS = {
-    "stand": "stands", "walk_left": "walks left", "walk_right": "walks right", "jump": "jumps", "wave": "waves",
-    "nod": "nods", "dance": "dances", "cheer": "cheers", "sit": "sits",
+    "stand": "stands", "walk_left": "walks left", "walk_right": "walks right", "jump": "jumps",
+    "wave": "waves", "nod": "nods", "dance": "dances", "cheer": "cheers", "sit": "sits",
 }  # fmt: skip
 PLACE_WORDS = {"living_room": "living room", "mountain": "mountains"}
 TIME_WORDS = {"day": "by day", "sunset": "at sunset", "night": "at night"}
@@ -27,7 +27,7 @@ def plain_caption(
     props: Sequence[str] = (),
     pan: str = "static",
 ) -> str:
-    """Canonical caption of concepts; `cast` holds (kind, motion), left to right. Empty concepts are left out."""
+    """Canonical caption; `cast` holds (kind, motion), left to right; empty concepts are left out."""
     who = " and ".join(f"{kind} {MOTION_WORDS[motion]}" if motion else kind for kind, motion in cast)
     parts = (
         SIZE_WORDS.get(size, ""),

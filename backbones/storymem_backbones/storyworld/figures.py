@@ -1,6 +1,7 @@
 """The characters: one rig for all kinds, with a head, ears, tail or hair for each.
 
-Body units: feet at v = 0, chin about 0.5, top of the head about 0.9. Local coordinates are those of `painter.Figure`.
+Body units: feet at v = 0, chin about 0.5, top of the head about 0.9. Local coordinates are those of
+`painter.Figure`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from storymem_backbones.storyworld.motion import Pose
 from storymem_backbones.storyworld.painter import INK, Canvas, Figure, mixed, spread
 
 SCALE = {
-    "fox": 0.95, "cat": 0.9, "dog": 0.95, "bear": 1.1, "rabbit": 0.86, "owl": 0.84, "mouse": 0.78, "man": 1.12,
-    "woman": 1.06, "boy": 0.86, "girl": 0.86, "elder": 1.04, "robot": 1.0,
+    "fox": 0.95, "cat": 0.9, "dog": 0.95, "bear": 1.1, "rabbit": 0.86, "owl": 0.84, "mouse": 0.78,
+    "man": 1.12, "woman": 1.06, "boy": 0.86, "girl": 0.86, "elder": 1.04, "robot": 1.0,
 }  # fmt: skip
 _DRESSED = frozenset(("woman", "girl", "elder"))
 _WIDE = {"bear": 1.25, "man": 1.12, "owl": 1.15, "robot": 1.1}
@@ -48,16 +49,15 @@ class Stance:
 def _local(canvas_x: Tensor, canvas_y: Tensor, pixel: Tensor, stance: Stance) -> Figure:
     pose = stance.pose
     v = canvas_y / stance.scale - pose.hop + 0.13 * pose.crouch
-    u = (canvas_x - stance.x) / stance.scale
-    u, v = torch.broadcast_tensors(u, v)
-    return Figure(u - pose.lean * v.clamp(min=0.0), v, pixel / stance.scale)
+    u = (canvas_x - stance.x) / stance.scale - pose.lean * v.clamp(min=0.0)
+    return Figure(u, v.expand_as(u), pixel / stance.scale)
 
 
 def _legs(figure: Figure, kind: str, pose: Pose, colour: Tensor, shoe: Tensor) -> None:
     wide = _WIDE.get(kind, 1.0)
     for side in (-1.0, 1.0):
         step = side * pose.swing
-        foot_x = side * 0.085 * wide + 0.10 * step * pose.facing.sign() + side * 0.09 * pose.crouch
+        foot_x = side * 0.085 * wide + 0.10 * step * pose.facing.sign() + side * 0.13 * pose.crouch
         foot_y = 0.035 + 0.05 * step.clamp(min=0.0) + 0.13 * pose.crouch
         leg = sdf.segment(figure.u, figure.v, side * 0.08 * wide, 0.25, foot_x, foot_y + 0.03, 0.052)
         figure.part(leg, colour)
@@ -75,8 +75,6 @@ def _torso(figure: Figure, kind: str, paint: Paint) -> None:
         shape = sdf.cone(u, figure.v, 0.3, 0.155, 0.45, 0.115)
     body = figure.part(shape, paint.outfit, figure.glow(0.0, 0.36, 0.2))
     _pattern(figure, paint, body)
-    if kind in ("fox", "bear", "owl", "mouse", "dog", "rabbit", "cat"):
-        return
     if kind == "robot":
         figure.mark(sdf.box(figure.u, figure.v - 0.37, 0.09, 0.06, 0.02), mixed(paint.coat, 1.0, 0.75), body)
         figure.mark(sdf.circle(figure.u + 0.04, figure.v - 0.37, 0.024), paint.accent, body)
@@ -146,7 +144,9 @@ def _head_frame(figure: Figure, pose: Pose) -> HeadFrame:
 def _limb_colours(kind: str, paint: Paint) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Leg, shoe, sleeve and hand colours."""
     ink = torch.tensor(INK, device=paint.coat.device)
-    if kind in ("man", "boy"):
+    if kind == "boy":
+        return paint.skin, mixed(paint.coat, ink, 0.4), paint.outfit, paint.skin
+    if kind == "man":
         return mixed(paint.coat, 0.0, 0.15), mixed(paint.coat, ink, 0.65), paint.outfit, paint.skin
     if kind in _DRESSED:
         return paint.skin, mixed(paint.coat, ink, 0.4), paint.outfit, paint.skin
@@ -176,9 +176,7 @@ def draw_figure(
 ) -> None:
     """Draw one character into each picture.
 
-    Args:
-        x, y: World coordinates of the pixels, (N, 1, W) and (N, H, 1).
-        pixel: World units a pixel, (N, 1, 1).
+    `x` (N, 1, W) and `y` (N, H, 1) are world coordinates of the pixels, `pixel` (N, 1, 1) is their size.
     """
     pose = stance.pose
     figure = _local(x, y, pixel, stance)

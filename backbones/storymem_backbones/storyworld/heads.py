@@ -195,6 +195,10 @@ def _person(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, skin: Tens
     )
     if kind in ("woman", "girl", "boy"):
         _blush(figure, head, face)
+    if kind == "man":
+        for side in (-1.0, 1.0):
+            u, v = _rotated(head.face_u - side * 0.05, head.face_v + 0.075, -side * 0.3)
+            figure.mark(sdf.ellipse(u, v, 0.062, 0.026), coat, face)
     if kind == "elder":
         beard = torch.maximum(sdf.ellipse(head.u, head.v + 0.17, 0.18, 0.2), head.face_v + 0.075)
         figure.part(beard, mixed(coat, 1.0, 0.8))

@@ -152,8 +152,8 @@ def castle(scene: Scene) -> None:
     scene.fill(sdf.circle(flag, scene.y - 1.08, 0.09), (0.95, 0.80, 0.36))
     ground(scene, mixed(stone, (0.30, 0.26, 0.30), 0.45))
     scene.fill(sdf.box(0 * x, scene.y + 0.3, 9.0, 0.16), cloth)
-    scene.fill((scene.y + 0.3).abs() * -1.0 + 0.13 + (((scene.y + 0.3).abs() - 0.145).abs() - 0.012) * 9.0 + 0 * x,
-               (0.95, 0.80, 0.36))  # fmt: skip
+    hem = ((scene.y + 0.3).abs() - 0.135).abs() - 0.01
+    scene.fill(hem + 0 * x, (0.95, 0.80, 0.36))
 
 
 def spaceship(scene: Scene) -> None:

@@ -28,34 +28,35 @@ class Pose:
     facing: Tensor
 
 
-def _channels(motion: str, time: Tensor, facing: Tensor) -> dict[str, Tensor]:
-    """The channels that a motion changes; time in frames, both (B, T)."""
-    wave = torch.sin(time * (2 * torch.pi / _CYCLE))
-    bump = torch.sin(time * (torch.pi / _CYCLE)) ** 2
-    slow = torch.sin(time * (torch.pi / _CYCLE))
+def _channels(time: Tensor) -> dict[str, dict[str, Tensor]]:
+    """For each motion the channels that it changes; `time` in frames and the values are (B, T)."""
     one = torch.ones_like(time)
-    match motion:
-        case "walk_left" | "walk_right":
-            side = 1.0 if motion == "walk_right" else -1.0
-            return {
-                "swing": wave, "hop": 0.02 * (1 - wave * wave), "facing": side * one, "lean": 0.05 * side * one,
-                "arm_left": 0.25 + 0.5 * wave, "arm_right": 0.25 - 0.5 * wave,
-            }  # fmt: skip
-        case "jump":
-            return {"hop": 0.26 * bump, "arm_left": 0.4 + 1.3 * bump, "arm_right": 0.4 + 1.3 * bump}
-        case "wave":
-            return {"arm_right": 2.3 + 0.4 * wave, "tilt": 0.06 * slow}
-        case "nod":
-            return {"head_down": 0.075 * bump}
-        case "dance":
-            return {
-                "lean": 0.22 * wave, "tilt": 0.14 * wave, "arm_left": 1.2 + 0.5 * wave, "arm_right": 1.2 - 0.5 * wave
-            }  # fmt: skip
-        case "cheer":
-            return {"arm_left": 2.2 + 0.3 * wave, "arm_right": 2.2 + 0.3 * wave, "hop": 0.07 * bump}
-        case "sit":
-            return {"crouch": one, "arm_left": 0.5 * one, "arm_right": 0.5 * one}
-    return {"head_down": 0.008 * bump}
+    wave = torch.sin(time * (2 * torch.pi / _CYCLE))
+    slow = torch.sin(time * (torch.pi / _CYCLE))
+    bump = slow**2
+    walk = {
+        "swing": wave,
+        "hop": 0.02 * (1 - wave * wave),
+        "arm_left": 0.25 + 0.5 * wave,
+        "arm_right": 0.25 - 0.5 * wave,
+    }
+    raised = 2.0 + 0.3 * wave
+    return {
+        "stand": {"head_down": 0.004 * bump},
+        "walk_left": walk | {"facing": -one, "lean": -0.05 * one},
+        "walk_right": walk | {"facing": one, "lean": 0.05 * one},
+        "jump": {"hop": 0.26 * bump, "arm_left": 0.4 + 1.3 * bump, "arm_right": 0.4 + 1.3 * bump},
+        "wave": {"arm_right": 1.95 + 0.4 * wave, "tilt": 0.06 * slow},
+        "nod": {"head_down": 0.075 * bump},
+        "dance": {
+            "lean": 0.22 * wave,
+            "tilt": 0.14 * wave,
+            "arm_left": 1.2 + 0.5 * wave,
+            "arm_right": 1.2 - 0.5 * wave,
+        },
+        "cheer": {"arm_left": raised, "arm_right": raised, "hop": 0.07 * bump},
+        "sit": {"crouch": one, "arm_left": 0.5 * one, "arm_right": 0.5 * one},
+    }
 
 
 def _stacked(motion: Tensor, time: Tensor, facing: Tensor) -> Tensor:
@@ -66,41 +67,43 @@ def _stacked(motion: Tensor, time: Tensor, facing: Tensor) -> Tensor:
         "arm_right": torch.full_like(time, 0.25),
         "facing": facing,
     }
+    changes = _channels(time)
     for index, name in enumerate(MOTIONS):
-        values = rest | _channels(name, time, facing)
         chosen = (motion == index)[:, None]
         for row, channel in enumerate(CHANNELS):
-            if channel in values:
-                out[row] = torch.where(chosen, values[channel], out[row])
+            values = (rest | changes[name]).get(channel)
+            if values is not None:
+                out[row] = torch.where(chosen, values, out[row])
     return out
 
 
-def poses(
-    motion: Tensor,
-    phase: Tensor,
-    before: Tensor,
-    before_phase: Tensor,
-    facing: Tensor,
-    overlap: Tensor,
-    frames: int,
-) -> Pose:
-    """Poses of one actor a clip.
+@dataclass(frozen=True)
+class Track:
+    """What one actor of each clip does, (B,) each.
 
-    Args:
-        motion: Index into MOTIONS, (B,); `before` likewise, -1 for none.
-        phase: Frames since the motion began, (B,); `before_phase` likewise.
-        facing: (B,), used by motions that do not walk.
-        overlap: Frames that repeat the previous clip, (B,), 0 after a cut.
-
-    Returns:
-        Values of shape (B, frames).
+    Attributes:
+        motion: Index into MOTIONS; `before` likewise, -1 for none.
+        phase: Frames since the motion began; `before_phase` likewise.
+        facing: Used by motions that do not walk.
+        overlap: Frames that repeat the previous clip, 0 after a cut.
     """
-    clock = torch.arange(frames, device=phase.device, dtype=torch.float32)[None]
-    turn = (overlap[:, None] - 1).clamp(min=0)
-    look = facing[:, None].expand(-1, frames)
-    new = _stacked(motion, clock - turn + phase[:, None], look)
-    old = _stacked(before, clock + before_phase[:, None], look)
+
+    motion: Tensor
+    phase: Tensor
+    before: Tensor
+    before_phase: Tensor
+    facing: Tensor
+    overlap: Tensor
+
+
+def poses(track: Track, frames: int) -> Pose:
+    """Poses of one actor in each clip, values of shape (B, frames)."""
+    clock = torch.arange(frames, device=track.phase.device, dtype=torch.float32)[None]
+    turn = (track.overlap[:, None] - 1).clamp(min=0)
+    look = track.facing[:, None].expand(-1, frames)
+    new = _stacked(track.motion, clock - turn + track.phase[:, None], look)
+    old = _stacked(track.before, clock + track.before_phase[:, None], look)
     ramp = ((clock - turn) / BLEND_FRAMES).clamp(0, 1)
     ramp = ramp * ramp * (3 - 2 * ramp)
-    mix = torch.where((before >= 0)[:, None], ramp, torch.ones_like(ramp))
+    mix = torch.where((track.before >= 0)[:, None], ramp, torch.ones_like(ramp))
     return Pose(*torch.lerp(old, new, mix[None].expand_as(new)))

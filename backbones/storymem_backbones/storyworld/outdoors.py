@@ -72,7 +72,7 @@ def beach(scene: Scene) -> None:
 
 
 def _palms(scene: Scene) -> None:
-    x, cell = cells(scene.x(0.6), 2.5, 6.0, 0.3)
+    x, _ = cells(scene.x(0.6), 2.5, 6.0, 0.3)
     crook = 0.13 * torch.sin(1.7 * scene.y) + 0.0 * x
     scene.fill(
         sdf.segment(x - crook, scene.y, 0.0, -0.02, 0.0, 0.95, 0.05), scene.canvas.colour((0.60, 0.42, 0.27))

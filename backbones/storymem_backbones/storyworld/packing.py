@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld.figures import SCALE
+from storymem_backbones.storyworld.motion import Track
 from storymem_backbones.storyworld.scenery import Ramp, ramp
 from storymem_backbones.storyworld.world import (
     HATS,
@@ -51,8 +52,8 @@ def _actor_row(actor: Actor) -> list[float]:
     return [
         _INDEX["kind"][look.kind], *look.coat, *look.outfit, *accent_colour(look.outfit), look.skin,
         _INDEX["hat"][look.hat], float(look.scarf), _INDEX["pattern"][look.pattern],
-        _INDEX["motion"][actor.motion], _INDEX["motion"].get(actor.before, -1), actor.phase, actor.before_phase,
-        actor.facing, actor.x,
+        _INDEX["motion"][actor.motion], _INDEX["motion"].get(actor.before, -1), actor.phase,
+        actor.before_phase, actor.facing, actor.x,
     ]  # fmt: skip
 
 
@@ -60,11 +61,13 @@ def _clip_row(spec: ClipSpec) -> list[float]:
     scales = [SCALE[actor.look.kind] for actor in spec.actors] or [1.0]
     prop = spec.props[0] if spec.props else None
     return [
-        _INDEX["place"][spec.setting.kind], *spec.setting.palette, spec.setting.layout, _INDEX["time"][spec.time],
-        _INDEX["size"][spec.size], spec.camera, pan_velocity(spec.pan_before, spec.size),
+        _INDEX["place"][spec.setting.kind], *spec.setting.palette, spec.setting.layout,
+        _INDEX["time"][spec.time], _INDEX["size"][spec.size], spec.camera,
+        pan_velocity(spec.pan_before, spec.size),
         pan_velocity(spec.pan, spec.size), spec.overlap,
         sum(scales) / len(scales), TRACKING[spec.size] / len(scales),
-        _INDEX["prop"][prop.kind] if prop else -1, *(prop.colour if prop else (0.0, 0.0, 0.0)), prop.x if prop else 0.0,
+        _INDEX["prop"][prop.kind] if prop else -1, *(prop.colour if prop else (0.0, 0.0, 0.0)),
+        prop.x if prop else 0.0,
     ]  # fmt: skip
 
 
@@ -141,10 +144,12 @@ class Batch:
             row[:, 13],
         )
 
-    def motion_of(self, slot: int) -> tuple[Tensor, ...]:
-        """Motion, phase, before, before_phase, facing, overlap, (B,) each: the arguments of `poses`."""
+    def track(self, slot: int) -> Track:
+        """What the actor in this slot does."""
         row = self.cast[:, slot]
-        return row[:, 14].long(), row[:, 16], row[:, 15].long(), row[:, 17], row[:, 18], self.clip[:, 9]
+        return Track(
+            row[:, 14].long(), row[:, 16], row[:, 15].long(), row[:, 17], row[:, 18], self.clip[:, 9]
+        )
 
     def _moved(self, before: Tensor, after: Tensor, frames: int) -> Tensor:
         clock = torch.arange(frames, device=self.clip.device, dtype=torch.float32)[None]

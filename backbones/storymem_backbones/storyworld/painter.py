@@ -1,7 +1,7 @@
 """Painting shapes onto batches of pictures.
 
-A `Canvas` is the picture itself; a `Figure` collects the parts of one character (or thing) with an ink outline around
-each part and the whole, and is laid onto the canvas at the end.
+A `Canvas` is the picture itself; a `Figure` collects the parts of one character (or thing) with an ink
+outline around each part and the whole, and is laid onto the canvas at the end.
 """
 
 from __future__ import annotations

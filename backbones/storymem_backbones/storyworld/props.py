@@ -71,7 +71,7 @@ def draw_prop(canvas: Canvas, x: Tensor, y: Tensor, pixel: Tensor, kind: str, co
     """Draw one thing; x (N, 1, W) runs from its middle, y (N, H, 1) from the ground, `colour` is (N, 3)."""
     level = torch.sqrt((x / 0.2) ** 2 + (y / 0.045) ** 2 + 1e-9)
     canvas.fill((1.25 - level).clamp(0.0, 0.45), (0.08, 0.07, 0.14), lit=True)
-    u, v = torch.broadcast_tensors(x, y)
-    figure = Figure(u, v, pixel)
+    zero = torch.zeros_like(x * y)
+    figure = Figure(x + zero, y + zero, pixel)
     _DRAW[kind](figure, colour)
     figure.onto(canvas)

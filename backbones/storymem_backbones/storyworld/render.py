@@ -1,12 +1,12 @@
 """Turn clip specs into pictures: one batched tensor program, on a CPU or a GPU.
 
-The only Python loops run over kinds of places and characters, never over clips or frames. The result depends on the
-specs alone. Knows nothing about captions or stories.
+The only Python loops run over kinds of places and characters, never over clips or frames. The result
+depends on the specs alone. Knows nothing about captions or stories.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from storymem_backbones.storyworld import indoors, outdoors
 from storymem_backbones.storyworld.figures import SCALE, Paint, Stance, draw_figure, draw_shadow
 from storymem_backbones.storyworld.motion import Pose, poses
-from storymem_backbones.storyworld.packing import Batch, pack
+from storymem_backbones.storyworld.packing import SLOTS, Batch, pack
 from storymem_backbones.storyworld.painter import Canvas
 from storymem_backbones.storyworld.props import draw_prop
 from storymem_backbones.storyworld.scenery import Scene
@@ -91,79 +91,76 @@ def _light(time: Tensor, indoor: bool) -> Tensor:
     return table[time]
 
 
-def _paint_places(batch: Batch, view: _View, frames: int, shape: tuple[int, int]) -> Canvas:
-    count = batch.size.shape[0] * frames
-    rgb = torch.zeros(count, 3, *shape, device=batch.size.device)
-    tint = torch.ones(count, 3, device=batch.size.device)
-    for index, place in enumerate(PLACES):
-        clips = (batch.place == index).nonzero()[:, 0]
-        if not len(clips):
-            continue
-        rows = _frame_rows(clips, frames)
-        time = batch.time[clips].repeat_interleave(frames)
-        canvas = Canvas(rgb[rows], _light(time, place in INDOOR))
-        palette = batch.palette[clips].repeat_interleave(frames, 0)
-        layout = batch.layout[clips].repeat_interleave(frames)[:, None, None]
-        _PAINTERS[place](_background_scene(canvas, view.rows(rows), palette, layout, time))
-        rgb[rows], tint[rows] = canvas.rgb, canvas.tint
-    return Canvas(rgb, tint)
+@dataclass
+class _Stage:
+    """B clips of `frames` frames while they are drawn: N = B * frames pictures."""
+
+    batch: Batch
+    view: _View
+    frames: int
+    canvas: Canvas
+
+    def rows(self, clips: Tensor) -> Tensor:
+        """The pictures (indices into N) of these clips."""
+        return (clips[:, None] * self.frames + torch.arange(self.frames, device=clips.device)).flatten()
+
+    def each_frame(self, values: Tensor, clips: Tensor) -> Tensor:
+        """Per-clip values repeated for every frame of these clips."""
+        return values[clips].repeat_interleave(self.frames, 0)
+
+    def part(self, rows: Tensor) -> Canvas:
+        """A copy of these pictures, to be drawn on."""
+        return Canvas(self.canvas.rgb[rows], self.canvas.tint[rows])
+
+    def world(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """World coordinates of the pixels of these pictures: x, y and the size of a pixel."""
+        seen = self.view.rows(rows)
+        x = seen.screen_x * seen.height + seen.camera
+        return x, seen.screen_y * seen.height + seen.middle, seen.pixel * seen.height
+
+    def paint_place(self, place: str, clips: Tensor) -> None:
+        """Paint the backgrounds of these clips, all in the same kind of place."""
+        rows = self.rows(clips)
+        time = self.each_frame(self.batch.time, clips)
+        canvas = Canvas(self.canvas.rgb[rows], _light(time, place in INDOOR))
+        palette = self.each_frame(self.batch.palette, clips)
+        layout = self.each_frame(self.batch.layout, clips)[:, None, None]
+        _PAINTERS[place](_background_scene(canvas, self.view.rows(rows), palette, layout, time))
+        self.canvas.rgb[rows], self.canvas.tint[rows] = canvas.rgb, canvas.tint
+
+    def draw_prop(self, prop: str, clips: Tensor) -> None:
+        """Draw the things of these clips, all of the same kind."""
+        rows = self.rows(clips)
+        part = self.part(rows)
+        x, y, pixel = self.world(rows)
+        middle = self.each_frame(self.batch.prop_x, clips)[:, None, None]
+        draw_prop(part, x - middle, y, pixel, prop, self.each_frame(self.batch.prop_colour, clips))
+        self.canvas.rgb[rows] = part.rgb
+
+    def draw_actors(self, slot: int) -> None:
+        """Draw the first or the second character of all clips that have one."""
+        motion = poses(self.batch.track(slot), self.frames)
+        path = self.batch.actor_path(slot, self.frames)
+        for kind, clips in _groups(self.batch.kind[:, slot], KINDS):
+            pose = Pose(
+                *(getattr(motion, item.name)[clips].flatten()[:, None, None] for item in fields(Pose))
+            )
+            stance = Stance(pose, path[clips].flatten()[:, None, None], SCALE[kind])
+            paint = Paint(*(self.each_frame(value, clips) for value in self.batch.looks(slot)))
+            rows = self.rows(clips)
+            part = self.part(rows)
+            x, y, pixel = self.world(rows)
+            draw_shadow(part, x, y, stance)
+            draw_figure(part, x, y, pixel, kind, paint, stance)
+            self.canvas.rgb[rows] = part.rgb
 
 
-def _frame_rows(clips: Tensor, frames: int) -> Tensor:
-    return (clips[:, None] * frames + torch.arange(frames, device=clips.device)).flatten()
-
-
-def _draw_cast(canvas: Canvas, batch: Batch, view: _View, frames: int) -> None:
-    for slot in range(batch.kind.shape[1]):
-        motion = poses(*batch.motion_of(slot), frames)
-        path = batch.actor_path(slot, frames)
-        for index, kind in enumerate(KINDS):
-            clips = (batch.kind[:, slot] == index).nonzero()[:, 0]
-            if len(clips):
-                _draw_kind(canvas, batch, view, frames, slot, kind, clips, motion, path)
-
-
-def _draw_kind(
-    canvas: Canvas,
-    batch: Batch,
-    view: _View,
-    frames: int,
-    slot: int,
-    kind: str,
-    clips: Tensor,
-    motion: Pose,
-    path: Tensor,
-) -> None:
-    rows = _frame_rows(clips, frames)
-    part = Canvas(canvas.rgb[rows], canvas.tint[rows])
-    seen = view.rows(rows)
-    pose = Pose(*(getattr(motion, item.name)[clips].flatten()[:, None, None] for item in fields(Pose)))
-    stance = Stance(pose, path[clips].flatten()[:, None, None], SCALE[kind])
-    paint = Paint(*(value[clips].repeat_interleave(frames, 0) for value in batch.looks(slot)))
-    x = seen.screen_x * seen.height + seen.camera
-    y = seen.screen_y * seen.height + seen.middle
-    draw_shadow(part, x, y, stance)
-    draw_figure(part, x, y, seen.pixel * seen.height, kind, paint, stance)
-    canvas.rgb[rows] = part.rgb
-
-
-def _draw_props(canvas: Canvas, batch: Batch, view: _View, frames: int) -> None:
-    for index, prop in enumerate(PROPS):
-        clips = (batch.prop == index).nonzero()[:, 0]
-        if not len(clips):
-            continue
-        rows = _frame_rows(clips, frames)
-        part = Canvas(canvas.rgb[rows], canvas.tint[rows])
-        seen = view.rows(rows)
-        colour = batch.prop_colour[clips].repeat_interleave(frames, 0)
-        x = (
-            seen.screen_x * seen.height
-            + seen.camera
-            - batch.prop_x[clips].repeat_interleave(frames)[:, None, None]
-        )
-        y = seen.screen_y * seen.height + seen.middle
-        draw_prop(part, x, y, seen.pixel * seen.height, prop, colour)
-        canvas.rgb[rows] = part.rgb
+def _groups(index: Tensor, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+    """Each name that occurs, with the clips in which it does."""
+    for position, name in enumerate(names):
+        clips = (index == position).nonzero()[:, 0]
+        if len(clips):
+            yield name, clips
 
 
 def _vignette(canvas: Canvas, view: _View) -> Tensor:
@@ -176,12 +173,17 @@ def _render_chunk(
     specs: Sequence[ClipSpec], frames: int, height: int, width: int, device: torch.device
 ) -> Tensor:
     batch = pack(specs, device)
-    view = _view(batch, frames, height, width)
-    canvas = _paint_places(batch, view, frames, (height, width))
-    _draw_props(canvas, batch, view, frames)
-    _draw_cast(canvas, batch, view, frames)
-    pictures = _vignette(canvas, view).clamp(0, 1) * 2 - 1
-    return pictures.unflatten(0, (len(specs), frames))
+    count = len(specs) * frames
+    blank = Canvas(torch.zeros(count, 3, height, width, device=device), torch.ones(count, 3, device=device))
+    stage = _Stage(batch, _view(batch, frames, height, width), frames, blank)
+    for place, clips in _groups(batch.place, PLACES):
+        stage.paint_place(place, clips)
+    for prop, clips in _groups(batch.prop, PROPS):
+        stage.draw_prop(prop, clips)
+    for slot in range(SLOTS):
+        stage.draw_actors(slot)
+    pictures = _vignette(stage.canvas, stage.view).clamp(0, 1) * 2 - 1
+    return pictures.view(len(specs), frames, 3, height, width)
 
 
 @torch.no_grad()
@@ -198,6 +200,9 @@ def render(
     Args:
         specs: At least one clip.
         frames: Frames a clip, the first at time 0.
+        height: Of the pictures, in pixels; `width` likewise.
+        width: See `height`; 5/3 of it shows what the sampler meant to show.
+        device: Where to draw.
         chunk: Clips drawn at once; bounds the memory, does not change the result.
 
     Returns:

@@ -90,7 +90,7 @@ def _pair(rng: random.Random, looks: tuple[Look, ...], size: str) -> tuple[Actor
 
 
 def sample_actors(rng: random.Random, looks: tuple[Look, ...], size: str) -> tuple[Actor, ...]:
-    """Place and move none, one or two characters around x = 0, so that they stay in the picture for a clip."""
+    """Place and move up to two characters around x = 0 so that they stay in the picture for a clip."""
     if not looks:
         return ()
     return _alone(rng, looks[0], size) if len(looks) == 1 else _pair(rng, looks, size)

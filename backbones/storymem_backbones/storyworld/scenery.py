@@ -1,7 +1,7 @@
 """Building blocks of the places: skies, hills, rows of trees, walls, floors, windows.
 
-Background coordinates: x runs along the scenery (with parallax by layer), y = 0 is the horizon or the foot of the wall,
-y < 0 is the ground. Units are those of the world at the widest shot.
+Background coordinates: x runs along the scenery (with parallax by layer), y = 0 is the horizon or the foot
+of the wall, y < 0 is the ground. Units are those of the world at the widest shot.
 """
 
 from __future__ import annotations
@@ -144,15 +144,10 @@ def ground(scene: Scene, colour: Tensor | Rgb) -> None:
     scene.fill(scene.y + 0.0 * scene.screen_x, colour, shade)
 
 
-def flat(scene: Scene, y: Tensor) -> Tensor:
-    """Turn heights on the ground into perspective depth rows (0 at the horizon, growing towards the viewer)."""
-    return (-y).clamp(min=0.0) ** 0.6
-
-
 def tufts(scene: Scene, colour: Tensor | Rgb, period: float = 0.42) -> None:
     """Scattered flat patches on the ground (grass, pebbles, snow), parallax 0.9."""
     for row, depth in enumerate((0.09, 0.21, 0.36)):
-        x, cell = cells(scene.x(0.75 + 0.1 * row), period * (1 + 0.35 * row), 3.0 * row, 0.6)
+        x, _ = cells(scene.x(0.75 + 0.1 * row), period * (1 + 0.35 * row), 3.0 * row, 0.6)
         scene.fill(
             sdf.ellipse(x, scene.y + depth, 0.06 + 0.035 * row, 0.014 + 0.006 * row), colour, alpha=0.6
         )

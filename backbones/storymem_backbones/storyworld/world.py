@@ -1,9 +1,10 @@
 """What a clip of the storyworld contains, as plain data.
 
-A `ClipSpec` says everything about one clip: where, when, who, how they look and move, what the camera does. It knows
-nothing about pixels (`render.py`), words (`lexicon.py`) or stories (`episodes.py`).
+A `ClipSpec` says everything about one clip: where, when, who, how they look and move, what the camera does.
+It knows nothing about pixels (`render.py`), words (`lexicon.py`) or stories (`episodes.py`).
 
-Units: one length unit is about the height of a character; y points up, the ground is y = 0; time is in frames.
+Units: one length unit is about the height of a character; y points up, the ground is y = 0; time is in
+frames.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Setting:
     """One particular place: the kind is what the text tells, palette and layout are its own.
 
     Attributes:
-        palette: Two numbers in [0, 1]: the place's main colour and its ground colour on the kind's colour ramps.
+        palette: Two numbers in [0, 1]: the place's main colour and its ground colour, as positions on the
+            colour ramps of its kind.
         layout: Where along the endless scenery this place lies, in [0, 1].
     """
 
@@ -162,8 +164,10 @@ def continue_clip(
     """The next clip of a shot without a cut: its first `overlap` frames are the last ones of `spec`.
 
     Args:
-        spec: The clip that goes on, rendered with `frames` frames.
+        spec: The clip that goes on.
         motions: What each actor does next, in the order of `spec.actors`.
+        pan: What the camera does next.
+        frames: Length of `spec` when rendered.
         overlap: Frames shared by both clips: 1 (first-frame condition) to 5 (motion-frames condition).
 
     Raises:
