@@ -25,15 +25,15 @@ def load_script(path: Path, host: PluginHost) -> StoryScript:
     data = read_data(path)
     found = detect_format(data, host)
     if found is None:
+        known = ", ".join(host.registry.names(Kind.SCRIPT_FORMAT))
         raise ScriptError(
-            f"{path}: is not a story script of any known form ({', '.join(host.registry.names(Kind.SCRIPT_FORMAT))}); "
-            "a script needs at least title and scenes"
+            f"{path}: is not a story script of any known form ({known}); a script needs at least title and scenes"
         )
     return found[1].parse(data, path)
 
 
 def detect_format(data: JsonValue, host: PluginHost) -> tuple[str, ScriptFormat] | None:
-    """Return the name and instance of the first format that recognises ``data``; the project's own comes first."""
+    """Return name and instance of the first format that recognises ``data``; our own comes first."""
     names = sorted(host.registry.names(Kind.SCRIPT_FORMAT), key=lambda name: (name != NATIVE, name))
     for name in names:
         plugin = host.build(Kind.SCRIPT_FORMAT, name, {})
@@ -68,7 +68,9 @@ def reference_path(base: Path, entity: str, reference: str) -> Path:
     root = base.resolve()
     path = (root / reference).resolve()
     if Path(reference).is_absolute() or not path.is_relative_to(root):
-        raise ScriptError(f"entity {entity!r}: reference {reference!r} must stay inside the script's folder, {base}")
+        raise ScriptError(
+            f"entity {entity!r}: reference {reference!r} must stay inside the script's folder, {base}"
+        )
     if not path.is_file():
         raise ScriptError(f"entity {entity!r}: reference image {path} does not exist")
     return path

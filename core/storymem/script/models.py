@@ -6,7 +6,15 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 MAX_PROMPT = 20_000  #: characters; far beyond the 512 tokens any current text encoder reads
 MAX_SHOTS = 100_000
@@ -80,7 +88,7 @@ class Shot(_Model):
 
     Attributes:
         prompt: What is seen and what happens.
-        id: ``scene.shot``, such as 2.3; counted if not given. Keep ids when inserting shots, so that takes stay.
+        id: ``scene.shot``, such as 2.3; counted if not given. Keep ids when inserting, so that takes stay.
         cut: False if the shot continues the one before it without a cut.
         entities: Ids of the entities it shows.
         transition: The way into this shot; None for the run's default.

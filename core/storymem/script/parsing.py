@@ -1,7 +1,8 @@
 """From a file's bytes to plain data: JSON, JSON5, YAML, TOML and JSON lines, within stated limits.
 
 Nothing in a file is executed: YAML may only hold plain values, and no aliases (a few lines of them can
-expand to gigabytes).
+expand to gigabytes). A key given twice is an error wherever the notation's parser can tell (not in JSON5).
+A ``.txt`` file is one text: some forms are.
 """
 
 from __future__ import annotations
@@ -24,17 +25,16 @@ def read_data(path: Path) -> JsonValue:
     """Read a script file of any supported notation, told by its suffix.
 
     Raises:
-        ScriptError: Missing, too large (32 MiB), not UTF-8, not of its notation, or nested deeper than 40 levels.
+        ScriptError: Missing, over 32 MiB, not UTF-8, not of its notation, or nested deeper than 40 levels.
     """
     parser = _PARSERS.get(path.suffix.lower())
     if parser is None:
         raise ScriptError(f"{path}: unknown file type {path.suffix!r}; use {', '.join(sorted(_PARSERS))}")
+    text = _read_text(path)
     try:
-        data = parser(_read_text(path))
+        data: JsonValue = parser(text)
     except RecursionError as error:
         raise ScriptError(f"{path}: is nested deeper than {MAX_DEPTH} levels") from error
-    except ScriptError:
-        raise
     except Exception as error:  # four parsers, each with its own kinds of error
         raise ScriptError(f"{path}: {_where(error)}") from error
     if _too_deep(data):
@@ -58,7 +58,7 @@ def _read_text(path: Path) -> str:
 def _json(text: str) -> Any:
     """Parse JSON; where that fails, JSON5, whose parser accepts comments and trailing commas."""
     try:
-        return json.loads(text)
+        return _strict_json(text)
     except json.JSONDecodeError as strict:
         import pyjson5
 
@@ -69,12 +69,29 @@ def _json(text: str) -> Any:
             raise strict from None
 
 
+def _strict_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_table, parse_constant=_no_constant)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in table if keys.count(key) > 1)
+        raise ValueError(f"key {twice!r} is given twice in one table")
+    return table
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number that a script can hold")
+
+
 def _json_lines(text: str) -> Any:
     values = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             try:
-                values.append(json.loads(line))
+                values.append(_strict_json(line))
             except json.JSONDecodeError as error:
                 raise ValueError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
     return values
@@ -83,10 +100,25 @@ def _json_lines(text: str) -> Any:
 def _yaml(text: str) -> Any:
     import yaml
 
+    class Loader(yaml.CSafeLoader):
+        """The safe loader, in C, with repeated keys an error."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            table: Any = super().construct_mapping(node, deep)
+            if len(table) < len(node.value):
+                raise ValueError(f"line {node.start_mark.line + 1}: a key is given twice in one table")
+            return table
+
+    depth = 0
+    # Depth and aliases are checked on the flat event stream: building the tree recurses in C.
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"line {event.start_mark.line + 1}: YAML aliases (*{event.anchor}) are not allowed")
-    return yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506 - the safe loader, in C
+            raise ScriptError(f"line {line}: YAML aliases (*{event.anchor}) are not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ScriptError(f"line {line}: is nested deeper than {MAX_DEPTH} levels")
+    return yaml.load(text, Loader=Loader)
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
@@ -96,6 +128,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     ".yaml": _yaml,
     ".yml": _yaml,
     ".toml": tomllib.loads,
+    ".txt": str,
 }
 
 
