@@ -9,7 +9,11 @@ from storymem.storyboard import BoardShot, Storyboard
 
 
 class NoMemory(MemoryPolicy):
-    """Recall nothing: the baseline that memory is measured against."""
+    """Recall nothing: the baseline that memory is measured against.
+
+    Source: the memory-free baselines of StoryMem, table 1 (arXiv 2512.19539).
+    Sees: no shot. Cost: none, and all cuts may be made at once.
+    """
 
     def sees(self, board: Storyboard, shot: BoardShot) -> Sequence[int]:
         """Return no shot."""

@@ -9,7 +9,11 @@ from storymem.storyboard import BoardShot
 
 
 class Recent(MemoryPolicy):
-    """Recall the newest keyframes (StoryMem's ablation without a memory sink; forgets what was long ago)."""
+    """Recall the newest keyframes; what was long ago is forgotten.
+
+    Source: StoryMem's ablation without a memory sink (arXiv 2512.19539).
+    Sees: all earlier shots. Cost: O(budget); fills the whole budget.
+    """
 
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
         """Return the last ``budget`` keyframes, oldest first."""

@@ -22,7 +22,10 @@ class SinkRecentSettings(PluginSettings):
 
 
 class SinkRecent(MemoryPolicy[SinkRecentSettings]):
-    """Recall the first ``sink`` keyframes and the most recent ones (StoryMem, section 3.3; arXiv 2512.19539)."""
+    """Recall the first ``sink`` keyframes and the most recent ones (StoryMem, arXiv 2512.19539, section 3.3).
+
+    Sees: all earlier shots. Cost: O(budget); fills the whole budget.
+    """
 
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
         """Return everything while it fits, else the sink and the newest, in story order."""
