@@ -1,0 +1,77 @@
+"""What a prompt means in the storyworld: characters with their motions, place, time, shot size, things, camera.
+
+Words that mean nothing here are ignored. Each prompt is read alone: a name that only an earlier shot explains is
+unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storymem_backbones.storyworld.caption import plain_caption
+from storymem_backbones.storyworld.concepts import PANS, PRONOUNS, tokens
+from storymem_backbones.storyworld.world import KINDS, MOTIONS, PLACES, PROPS, SIZES, TIMES
+
+MAX_CAST = 2
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """The concepts found in a prompt; what was not found is "" or empty.
+
+    Attributes:
+        cast: (kind, motion) of at most two characters in the order in which they are named; motion may be "".
+        pan: "left", "right" or "static".
+    """
+
+    cast: tuple[tuple[str, str], ...] = ()
+    place: str = ""
+    time: str = ""
+    size: str = ""
+    props: tuple[str, ...] = ()
+    pan: str = "static"
+
+    def caption(self) -> str:
+        """The plain sentence the embedded model was trained on."""
+        return plain_caption(self.size, self.cast, self.place, self.time, self.props, self.pan)
+
+
+def _first(found: list[str], among: tuple[str, ...]) -> str:
+    return next((token for token in found if token in among), "")
+
+
+def _cast(found: list[str]) -> tuple[tuple[str, str], ...]:
+    """Characters with the first motion told after each, or (for the first) before it."""
+    motions: dict[str, str] = {}
+    speaker, early = "", ""
+    for token in found:
+        kind = PRONOUNS.get(token, token)
+        if token in PRONOUNS:
+            speaker = speaker or kind if kind not in motions else kind
+        elif token in KINDS:
+            speaker = token
+            motions.setdefault(token, "")
+        elif token in MOTIONS:
+            early = early or token
+            if speaker in motions and not motions[speaker]:
+                motions[speaker] = token
+    if not motions and speaker:
+        motions[speaker] = early
+    cast = list(motions.items())[:MAX_CAST]
+    if cast and not any(motion for _, motion in cast):
+        cast[0] = (cast[0][0], early)
+    return tuple(cast)
+
+
+def understand(prompt: str) -> Concepts:
+    """Read a prompt; never fails, whatever the text."""
+    found = tokens(prompt, pronouns=True)
+    props = tuple(dict.fromkeys(token for token in found if token in PROPS))[:1]
+    return Concepts(
+        cast=_cast(found),
+        place=_first(found, PLACES),
+        time=_first(found, TIMES),
+        size=_first(found, SIZES),
+        props=props,
+        pan=_first(found, PANS).removeprefix("pan_") or "static",
+    )
