@@ -117,3 +117,19 @@ def golden_inputs(transformer_golden: Golden) -> Callable[[str], dict[str, Tenso
 def golden_vae(conditioning_golden: Golden) -> Callable[[Tensor], Tensor]:
     """The recorded stand-in VAE."""
     return linear_vae(conditioning_golden.tensor("vae_mix"), conditioning_golden.tensor("vae_bias"))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-expert pipeline folder. Read only."""
+    from storymem_backbones.wan.tiny_random import write_tiny_pipeline
+
+    return write_tiny_pipeline(tmp_path_factory.mktemp("tiny") / "i2v")
+
+
+@pytest.fixture(scope="session")
+def tiny_t2v_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random one-expert text-to-video folder. Read only."""
+    from storymem_backbones.wan.tiny_random import write_tiny_pipeline
+
+    return write_tiny_pipeline(tmp_path_factory.mktemp("tiny") / "t2v", experts=1, text_to_video=True)

@@ -12,6 +12,7 @@ _PUBLIC = {
     "MemoryRotaryPosEmbed": "positions",
     "install_memory_rope": "positions",
     "temporal_positions": "positions",
+    "WanMemoryPipeline": "pipeline",
     "legal_frames": "geometry",
     "legal_size": "geometry",
     "m2v_size": "geometry",
@@ -30,6 +31,7 @@ _PUBLIC = {
 
 __all__ = [
     "MemoryRotaryPosEmbed",
+    "WanMemoryPipeline",
     "add_m2v_lora",
     "build_conditioning",
     "conditioning_mask",

@@ -123,11 +123,15 @@ class MemoryRotaryPosEmbed(nn.Module):
         angles = torch.cat(axes, dim=-1).reshape(1, -1, 1, sum(self.axis_dims) // 2)
         # float64 on the CPU, so that every device gets the same float32 table.
         cos, sin = angles.cos(), angles.sin()
-        return tuple(t.float().repeat_interleave(2, dim=-1).to(device) for t in (cos, sin))  # type: ignore[return-value]
+        return _doubled(cos).to(device), _doubled(sin).to(device)
 
     def _angles(self, axis: Sequence[int], dim: int) -> Tensor:
         exponents = torch.arange(0, dim, 2, dtype=torch.float64) / dim
         return torch.outer(torch.tensor(axis, dtype=torch.float64), self.theta**-exponents)
+
+
+def _doubled(table: Tensor) -> Tensor:
+    return table.float().repeat_interleave(2, dim=-1)
 
 
 def install_memory_rope(transformer: nn.Module, shift: Shift = PAPER_SHIFT) -> MemoryRotaryPosEmbed:

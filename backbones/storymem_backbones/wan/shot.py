@@ -1,0 +1,85 @@
+"""What one clip is made of and how it is sampled. Plain data: no torch, no model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storymem.interfaces.backbone import Mode
+from storymem.media.clip import Frames
+from storymem_backbones.wan.geometry import latent_frames, legal_size, mode_for
+
+Picture = NDArray[np.uint8]
+StepCallback = Callable[[int, int], None]
+"""Called with (steps done, steps in all) before the first step and after each; it raises to stop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShotInputs:
+    """One clip to make.
+
+    Attributes:
+        prompt: Text of the shot.
+        negative_prompt: What to steer away from; unused where guidance is 1.
+        width: Pixels, a multiple of 16.
+        height: Pixels, a multiple of 16.
+        frames: F = 4n+1.
+        seed: Of the initial noise, which is drawn on the CPU and so is the same on every device.
+        memory: Keyframes in order, uint8 RGB of any size.
+        condition: The previous shot's last 1 or 5 frames, uint8 RGB (C, any, any, 3), or none.
+    """
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    frames: int
+    seed: int
+    memory: tuple[Picture, ...] = ()
+    condition: Frames | None = None
+
+    @property
+    def condition_frames(self) -> int:
+        """C."""
+        return 0 if self.condition is None else len(self.condition)
+
+    @property
+    def mode(self) -> Mode:
+        """What the clip is conditioned on."""
+        return mode_for(len(self.memory), self.condition_frames)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int, int]:
+        """Shape (1, 16, M+T, h, w) of the noise, which covers memory and video.
+
+        Raises:
+            GeometryError: If the size or the number of frames is not legal.
+        """
+        height, width = legal_size(self.height, self.width)
+        return 1, 16, len(self.memory) + latent_frames(self.frames), height // 8, width // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the noise is removed (paper section 4.1).
+
+    Attributes:
+        steps: UniPC steps.
+        flow_shift: 4.0 for M2V, 12.0 for a T2V model.
+        boundary: Share of 1000 timesteps at and above which the high-noise expert works (0.9; T2V 0.875).
+        guidance_high: Classifier-free guidance of the high-noise expert; 1 switches it off.
+        guidance_low: Of the low-noise expert.
+        batched_guidance: Run prompt and negative prompt as a batch of two instead of one after the other.
+    """
+
+    steps: int = 40
+    flow_shift: float = 4.0
+    boundary: float = 0.9
+    guidance_high: float = 3.5
+    guidance_low: float = 3.5
+    batched_guidance: bool = False
+
+    def replaced(self, **changes: float) -> "Sampling":
+        """A copy with some values changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
