@@ -1,6 +1,7 @@
 """From words to concept tokens: the rules that both `understand` and the tokenizer file apply.
 
-A rule replaces a word or phrase of lower-case text by the token of its concept; whatever no rule knows is dropped.
+A rule replaces a word or phrase of lower-case text by the token of its concept; whatever no rule knows is
+dropped.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def _rule(words: list[str], token: str) -> tuple[str, str]:
 def rules() -> tuple[tuple[str, str], ...]:
     """(regular expression, replacement) pairs, to be applied in order to lower-case text."""
     walk = _any_of(lexicon.verbs("walk"))
-    left = _any_of(lexicon.LEFT.split("|"))
-    dropped = _rule(lexicon.IGNORED.split("|"), "")[0]
+    left = _any_of(lexicon.leftwards())
+    dropped = _rule(lexicon.ignored(), "")[0]
     found = [
         (
             rf"(?<![\w{_MARK}]){walk}(?:\s+\w+){{0,2}}?\s+{left}(?![\w{_MARK}])",

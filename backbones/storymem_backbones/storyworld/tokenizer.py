@@ -1,7 +1,7 @@
 """The embedded model's tokenizer: concept rules as normalisation, one token a concept.
 
-The rules are part of the saved tokenizer file, so any prompt in plain words becomes a handful of concept tokens through
-`transformers` alone; words without meaning leave nothing behind.
+The rules are part of the saved tokenizer file, so any prompt in plain words becomes a handful of concept
+tokens through `transformers` alone; words without meaning leave nothing behind.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""What a prompt means in the storyworld: characters with their motions, place, time, shot size, things, camera.
+"""What a prompt means in the storyworld: characters and what they do, place, time, shot size, things, camera.
 
-Words that mean nothing here are ignored. Each prompt is read alone: a name that only an earlier shot explains is
-unknown.
+Words that mean nothing here are ignored. `understand` reads one prompt alone; `understand_story` reads the prompts of a
+story in order and carries on what is not said again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from storymem_backbones.storyworld.caption import plain_caption
 from storymem_backbones.storyworld.concepts import PANS, PRONOUNS, tokens
@@ -75,3 +76,17 @@ def understand(prompt: str) -> Concepts:
         props=props,
         pan=_first(found, PANS).removeprefix("pan_") or "static",
     )
+
+
+def understand_story(prompts: Sequence[str]) -> list[Concepts]:
+    """Read prompts in story order: who, where and when stay as they were until a prompt names others."""
+    read: list[Concepts] = []
+    for prompt in prompts:
+        concepts = understand(prompt)
+        if read:
+            last = read[-1]
+            cast = concepts.cast or tuple((kind, "") for kind, _ in last.cast)
+            place, time = concepts.place or last.place, concepts.time or last.time
+            concepts = replace(concepts, cast=cast, place=place, time=time)
+        read.append(concepts)
+    return read
