@@ -27,7 +27,7 @@ def load_script(path: Path, host: PluginHost) -> StoryScript:
     if found is None:
         known = ", ".join(host.registry.names(Kind.SCRIPT_FORMAT))
         raise ScriptError(
-            f"{path}: is not a story script of any known form ({known}); a script needs at least title and scenes"
+            f"{path}: is not a story script of any known form ({known}); it needs title and scenes"
         )
     return found[1].parse(data, path)
 
