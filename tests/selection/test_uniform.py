@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storymem.errors import MediaError
-from storymem_plugins.selection.uniform import UniformSelector, UniformSettings, from_middle, stretches
+from storymem_plugins.selection.frames import from_middle
+from storymem_plugins.selection.uniform import UniformSelector, UniformSettings, stretches
 
 
 def select(context, gate, **settings):

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from storymem.interfaces.encoder import ImageTextEncoder
 from storymem.interfaces.memory import Keyframe
 from storymem.interfaces.plugin import Plugin, SettingsT
 from storymem.media.clip import Clip
+
+#: Embeddings of remembered pictures by keyframe id (their pixel hash), dropped with their encoder. A story's later
+#: shots see the keyframes of all earlier ones; without this each shot would embed them again.
+_REMEMBERED: WeakKeyDictionary[ImageTextEncoder, dict[str, NDArray[np.float32]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,14 @@ class ClipContext:
 
     @cached_property
     def memory_embeddings(self) -> NDArray[np.float32]:
-        """Unit embeddings of ``memory``, (n, D)."""
+        """Unit embeddings of ``memory``, (n, D); each picture is embedded once per encoder object."""
         if not self.memory:
             return np.zeros((0, self.encoder.dimension), dtype=np.float32)
-        return np.concatenate([self.encoder.encode_images(k.load()[None]) for k in self.memory])
+        known = _REMEMBERED.setdefault(self.encoder, {})
+        for keyframe in self.memory:
+            if keyframe.id not in known:
+                known[keyframe.id] = self.encoder.encode_images(keyframe.load()[None])[0]
+        return np.stack([known[keyframe.id] for keyframe in self.memory])
 
 
 class FrameFilter(Plugin[SettingsT]):

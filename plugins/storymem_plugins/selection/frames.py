@@ -1,17 +1,19 @@
-"""What selectors and filters share: the new frames of a clip, and small grey versions of frames.
+"""What selectors and filters share: the new frames of a clip, orders to try them in, and small versions.
 
 Knows no selector and no filter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from storymem.errors import MediaError
-from storymem.interfaces import ClipContext
-from storymem.media.clip import Frames
+from storymem.interfaces import ClipContext, FrameGate
+from storymem.media.clip import Frames, pixel_hash
 
 
 def new_frames(context: ClipContext) -> range:
@@ -27,6 +29,34 @@ def new_frames(context: ClipContext) -> range:
             f"make the shot longer than {context.first} frames"
         )
     return frames
+
+
+def from_middle(stretch: range) -> Sequence[int]:
+    """Return the indices of ``stretch``, nearest to its middle first, the earlier of two."""
+    middle = stretch[len(stretch) // 2]
+    return sorted(stretch, key=lambda index: (abs(index - middle), index))
+
+
+def first_good(order: Iterable[int], context: ClipContext, gate: FrameGate, seen: set[str]) -> int | None:
+    """Return the first frame of ``order`` that repeats no picture and passes the gate, or None.
+
+    Args:
+        order: Frame indices.
+        context: The clip.
+        gate: The run's filters.
+        seen: Pixel hashes that must not be repeated; that of the returned frame is added.
+    """
+    for index in order:
+        pixels = pixel_hash(context.clip.frames[index])
+        if pixels not in seen and gate.passes(index):
+            seen.add(pixels)
+            return index
+    return None
+
+
+def thumbnail(frame: Frames, side: int) -> NDArray[np.uint8]:
+    """Return uint8 RGB (H, W, 3) squashed to (side, side, 3); each pixel is the mean of its area."""
+    return np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling.BOX))
 
 
 def small_luma(frame: Frames, side: int) -> NDArray[np.float32]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from storymem.plugin import Register, hookimpl
+from storymem_plugins.selection.diverse import DiverseSelector
+from storymem_plugins.selection.duplicate import DuplicateFilter
 from storymem_plugins.selection.exposure import ExposureFilter
+from storymem_plugins.selection.scene_change import SceneChangeSelector
+from storymem_plugins.selection.semantic import SemanticSelector
 from storymem_plugins.selection.sharpness import SharpnessFilter
 from storymem_plugins.selection.uniform import UniformSelector
 
@@ -11,11 +15,15 @@ from storymem_plugins.selection.uniform import UniformSelector
 @hookimpl
 def storymem_keyframe_selectors(register: Register) -> None:
     """Register the built-in selectors."""
+    register("diverse", DiverseSelector)
+    register("scene_change", SceneChangeSelector)
+    register("semantic", SemanticSelector)
     register("uniform", UniformSelector)
 
 
 @hookimpl
 def storymem_frame_filters(register: Register) -> None:
     """Register the built-in filters."""
+    register("duplicate", DuplicateFilter)
     register("exposure", ExposureFilter)
     register("sharpness", SharpnessFilter)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
 from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
-from storymem.media.clip import pixel_hash
-from storymem_plugins.selection.frames import new_frames
+from storymem_plugins.selection.frames import first_good, from_middle, new_frames
 
 
 class UniformSettings(PluginSettings):
@@ -29,19 +26,10 @@ class UniformSelector(KeyframeSelector[UniformSettings]):
         seen = {keyframe.id for keyframe in context.memory}
         chosen = []
         for stretch in stretches(new_frames(context), self.settings.count):
-            index = self._first_good(stretch, context, gate, seen)
+            index = first_good(from_middle(stretch), context, gate, seen)
             if index is not None:
                 chosen.append(Candidate(index, dict(gate.scores(index))))
         return chosen
-
-    @staticmethod
-    def _first_good(stretch: range, context: ClipContext, gate: FrameGate, seen: set[str]) -> int | None:
-        for index in from_middle(stretch):
-            pixels = pixel_hash(context.clip.frames[index])
-            if pixels not in seen and gate.passes(index):
-                seen.add(pixels)
-                return index
-        return None
 
 
 def stretches(frames: range, count: int) -> list[range]:
@@ -49,9 +37,3 @@ def stretches(frames: range, count: int) -> list[range]:
     count = min(count, len(frames))
     bounds = [i * len(frames) // count for i in range(count + 1)]
     return [frames[bounds[i] : bounds[i + 1]] for i in range(count)]
-
-
-def from_middle(stretch: range) -> Sequence[int]:
-    """Return the indices of ``stretch``, nearest to its middle first, the earlier of two."""
-    middle = stretch[len(stretch) // 2]
-    return sorted(stretch, key=lambda index: (abs(index - middle), index))
