@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.errors import SettingsError
+from storymem.errors import DamagedFile, MediaError, SettingsError
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.media.clip import Frames
+from storymem.media.clip import Frames, pixel_hash
 from storymem.media.images import read_png
 
 if TYPE_CHECKING:
@@ -56,8 +56,18 @@ class Keyframe:
         return self.position == REFERENCE_POSITION
 
     def load(self) -> Frames:
-        """Read the pixels: uint8 RGB (H, W, 3)."""
-        return read_png(self.path)
+        """Read the pixels: uint8 RGB (H, W, 3).
+
+        Raises:
+            DamagedFile: The file is gone or holds another picture.
+        """
+        try:
+            frame = read_png(self.path)
+        except MediaError as error:
+            raise DamagedFile(str(error), self.path.stem) from error
+        if pixel_hash(frame) != self.id:
+            raise DamagedFile(f"{self.path}: does not hold its recorded picture", self.path.stem)
+        return frame
 
 
 class MemoryStore(Plugin[SettingsT]):

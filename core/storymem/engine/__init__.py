@@ -1,0 +1,1 @@
+"""Walks the shot graph: recall, hand over, generate, select, filter, admit; every result kept by its hash."""

@@ -1,0 +1,265 @@
+"""The scheduling loop: hands ready shots to the executor, takes in outcomes, and keeps going around failures.
+
+Runs on one thread. Results never depend on how many workers there are or which finishes first: what a shot
+sees is decided by the graph, and every take is found by the hash of what makes it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from storymem.engine.cancel import CancelToken
+from storymem.engine.plan import StoryPlan
+from storymem.engine.shots import PreparedShot, ShotDesk
+from storymem.engine.task import ShotOutcome
+from storymem.errors import Cancelled, DamagedFile, RunStoreError, ShotError, StoryMemError
+from storymem.events import (
+    DamageFound,
+    Event,
+    FrameRejected,
+    KeyframesAdmitted,
+    ShotBlocked,
+    ShotFailed,
+    ShotFinished,
+    ShotStarted,
+    ShotStep,
+)
+from storymem.interfaces import Executor, Progress
+from storymem.store.runstore import RunStore
+
+#: How often one file may turn out damaged before the disk is blamed.
+_MAX_DAMAGE = 2
+#: Longest wait between looks at cancellation and time limits, in seconds.
+_TICK = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many shots were made, found finished, failed, or blocked by a failed one."""
+
+    made: int
+    cached: int
+    failed: int
+    blocked: int
+
+
+@dataclass(slots=True)
+class _Running:
+    prepared: PreparedShot
+    started: float
+    killed: bool = False
+
+
+class Driver:
+    """Makes all shots of a plan.
+
+    Args:
+        plan: What to make.
+        desk: Prepares shots and takes in outcomes.
+        executor: A started executor.
+        store: The run store, for failures and damage.
+        emit: Receives every event, on this thread or, for steps, on the executor's.
+        cancel: Stops the run between steps.
+        timeout: Seconds a shot may take; None for no limit.
+    """
+
+    def __init__(
+        self,
+        plan: StoryPlan,
+        desk: ShotDesk,
+        executor: Executor,
+        store: RunStore,
+        emit: Callable[[Event], None],
+        cancel: CancelToken,
+        timeout: float | None,
+    ) -> None:
+        self._plan = plan
+        self._desk = desk
+        self._executor = executor
+        self._store = store
+        self._emit = emit
+        self._cancel = cancel
+        self._timeout = timeout
+        self._damage: dict[str, int] = {}
+        self._made: set[str] = set()
+
+    def run(self) -> Tally:
+        """Make every shot that can be made.
+
+        Raises:
+            Cancelled: On request; running shots were stopped, finished ones are kept.
+            RunStoreError: The same file was damaged again and again.
+        """
+        while True:
+            try:
+                return self._pass()
+            except DamagedFile as error:
+                self.forget(error.digest, str(error))
+
+    def forget(self, digest: str, path: str) -> None:
+        """Drop a damaged file and all that was made of it, so that the next run makes it again."""
+        self._forget(digest, path)
+        self._desk.reload()
+
+    # -- one pass over the graph ---------------------------------------------------------------------------
+
+    def _pass(self) -> Tally:
+        self._waiting = {
+            shot.position: self._plan.graph.digraph.in_degree(shot.id) for shot in self._plan.board
+        }
+        self._ready = [position for position, count in self._waiting.items() if count == 0]
+        heapq.heapify(self._ready)
+        self._running: dict[Future[ShotOutcome], _Running] = {}
+        self._failed: dict[str, str] = {}
+        damage: DamagedFile | None = None
+        while (self._ready and damage is None and not self._cancel.cancelled) or self._running:
+            if damage is None and not self._cancel.cancelled:
+                self._start_ready()
+            damage = self._collect() or damage
+        if damage is not None:
+            raise damage
+        self._cancel.check()
+        return self._tally()
+
+    def _start_ready(self) -> None:
+        while self._ready and self._executor.room() > 0 and not self._cancel.cancelled:
+            self._start(heapq.heappop(self._ready))
+
+    def _start(self, position: int) -> None:
+        try:
+            prepared = self._prepare(position)
+            if self._desk.reuse(prepared):
+                self._finished(prepared, prepared.take.number if prepared.take else 0, 0.0)
+                return
+            self._submit(prepared)
+        except DamagedFile:
+            raise
+        except StoryMemError as error:
+            self._fail(position, str(error))
+
+    def _prepare(self, position: int) -> PreparedShot:
+        while True:
+            prepared = self._desk.prepare(position)
+            bad = self._desk.damaged(prepared)
+            if bad is None:
+                return prepared
+            # Nothing running depends on this shot's files yet, so it alone is prepared again.
+            self._forget(bad.digest, f"objects/{bad.digest}")
+            self._desk.forget(bad.digest)
+
+    def _submit(self, prepared: PreparedShot) -> None:
+        shot = prepared.spec.shot.id
+        folder = self._store.temporary / shot
+        folder.mkdir()
+        self._emit(
+            ShotStarted(
+                shot=shot,
+                mode=prepared.mode,
+                recalled=tuple(f"{k.shot}:{k.frame}" for k in prepared.recalled),
+                handed_over=prepared.spec.transition.handover,
+                seed=prepared.spec.seed,
+            )
+        )
+        task = self._desk.task(prepared, folder)
+        future = self._executor.submit(task, self._progress(shot))
+        self._running[future] = _Running(prepared, time.monotonic())
+
+    def _progress(self, shot: str) -> Progress:
+        def report(step: int, total: int) -> None:
+            self._cancel.check()
+            self._emit(ShotStep(shot=shot, step=step, total=total))
+
+        return report
+
+    # -- outcomes ------------------------------------------------------------------------------------------
+
+    def _collect(self) -> DamagedFile | None:
+        """Wait for a running shot; take in all that are finished."""
+        if not self._running:
+            return None
+        finished, _ = wait(self._running, timeout=_TICK, return_when=FIRST_COMPLETED)
+        self._kill_overdue()
+        damage = None
+        for future in sorted(finished, key=lambda f: self._running[f].prepared.spec.shot.position):
+            running = self._running.pop(future)
+            try:
+                self._take_in(running, future.result())
+            except DamagedFile as error:
+                damage = error
+            except Cancelled:
+                pass  # the pass ends by itself once nothing is running
+            except StoryMemError as error:
+                self._fail(running.prepared.spec.shot.position, str(error))
+            finally:
+                shutil.rmtree(self._store.temporary / running.prepared.spec.shot.id, ignore_errors=running.killed)
+        return damage
+
+    def _take_in(self, running: _Running, outcome: ShotOutcome) -> None:
+        prepared = running.prepared
+        take = self._desk.accept(prepared, outcome)
+        shot = prepared.spec.shot
+        for refused in outcome.rejections:
+            self._emit(
+                FrameRejected(
+                    shot=shot.id,
+                    frame=refused.frame,
+                    filter=refused.filter,
+                    score=refused.score,
+                    threshold=refused.threshold,
+                    reason=refused.reason,
+                )
+            )
+        if outcome.error is not None:
+            raise ShotError(outcome.error)
+        self._made.add(shot.id)
+        self._finished(prepared, take.number, time.monotonic() - running.started)
+
+    def _finished(self, prepared: PreparedShot, take: int, seconds: float) -> None:
+        shot = prepared.spec.shot
+        cached = shot.id not in self._made
+        if not cached:
+            frames = tuple(k.frame for k in self._desk.done[shot.position].keyframes)
+            self._emit(KeyframesAdmitted(shot=shot.id, frames=frames))
+        self._emit(ShotFinished(shot=shot.id, take=take, cached=cached, seconds=seconds))
+        for child in self._plan.graph.children(shot.id):
+            position = self._plan.board.shot(child).position
+            self._waiting[position] -= 1
+            if self._waiting[position] == 0:
+                heapq.heappush(self._ready, position)
+
+    def _fail(self, position: int, error: str) -> None:
+        shot = self._plan.board.shots[position].id
+        message = error if shot in error else f"shot {shot}: {error}"
+        self._failed[shot] = message
+        self._store.fail(shot, message, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._emit(ShotFailed(shot=shot, error=message))
+        for blocked in sorted(self._plan.graph.descendants(shot), key=lambda s: self._plan.board.shot(s).position):
+            self._emit(ShotBlocked(shot=blocked, needs=shot))
+
+    def _kill_overdue(self) -> None:
+        if self._timeout is None:
+            return
+        for future, running in self._running.items():
+            if not running.killed and not future.done() and time.monotonic() - running.started > self._timeout:
+                running.killed = True
+                shot = running.prepared.spec.shot.id
+                self._executor.kill(future, ShotError(f"shot {shot}: gave up after {self._timeout:g} s (shot_timeout)"))
+
+    def _forget(self, digest: str, path: str) -> None:
+        self._damage[digest] = self._damage.get(digest, 0) + 1
+        if self._damage[digest] > _MAX_DAMAGE:
+            raise RunStoreError(f"{path}: is damaged again after being made anew; check the disk")
+        shots = self._store.drop_damaged(digest)
+        self._emit(DamageFound(path=path, shots=tuple(shots)))
+
+    def _tally(self) -> Tally:
+        done = len(self._desk.done)
+        made = len(self._made)
+        blocked = len(self._plan.board) - done - len(self._failed)
+        return Tally(made, done - made, len(self._failed), blocked)

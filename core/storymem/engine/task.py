@@ -1,0 +1,139 @@
+"""What a worker is asked to do for one shot, and what it answers. Both are plain and picklable.
+
+A task holds no pixels: pictures and clips are named by file and digest, and read where the work is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storymem.interfaces.backbone import Subject
+from storymem.interfaces.memory import Keyframe
+from storymem.interfaces.selection import Rejection
+from storymem.store.objects import NewFile
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A stored file and the digest its bytes must have."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRef:
+    """A stored master: its file, the pixel hash of its frames, and its frame rate."""
+
+    file: FileRef
+    clip: str
+    fps: int
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateStep:
+    """Make the clip.
+
+    Attributes:
+        prompt: Text, style included.
+        negative_prompt: None for the backbone's default.
+        width: Pixels.
+        height: Pixels.
+        frames: Number of frames.
+        seed: Resolved seed.
+        memory: Recalled keyframes, in recall order.
+        handover: How many of the previous clip's last frames to hand over.
+        previous: That clip; None if nothing is handed over.
+        subjects: What the shot shows.
+        options: Per-shot backbone settings.
+    """
+
+    prompt: str
+    negative_prompt: str | None
+    width: int
+    height: int
+    frames: int
+    seed: int
+    memory: tuple[Keyframe, ...] = ()
+    handover: int = 0
+    previous: ClipRef | None = None
+    subjects: tuple[Subject, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShotTask:
+    """The work on one shot; parts that are done already are left out.
+
+    Attributes:
+        shot: Shot id.
+        folder: Where to write files; exists and is empty.
+        generate: Make the clip; if None, ``source`` is its master.
+        source: The existing master.
+        first: Frames at the start that repeat the previous shot.
+        master: How to keep the clip, ``lossless`` or ``small``.
+        crf: Quality of the viewing copy; None if there is one.
+        select: Whether to choose keyframes.
+        visible: Keyframes the selection may compare with.
+    """
+
+    shot: str
+    folder: Path
+    generate: GenerateStep | None
+    source: ClipRef | None
+    first: int
+    master: str
+    crf: int | None
+    select: bool
+    visible: tuple[Keyframe, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MadeClip:
+    """A clip that was made: its master file, pixel hash, shape, and the seconds the backbone took."""
+
+    master: NewFile
+    clip: str
+    frames: int
+    width: int
+    height: int
+    fps: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKeyframe:
+    """A proposed keyframe: its picture file, pixel hash, frame index, scores, and embedding if there is one."""
+
+    file: NewFile
+    id: str
+    frame: int
+    scores: Mapping[str, float]
+    embedding: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShotOutcome:
+    """What came of a task.
+
+    Attributes:
+        shot: Shot id.
+        made: The new clip, if one was made.
+        view: The new viewing copy, if one was made.
+        candidates: Proposed keyframes; None if none were to be chosen, or choosing failed.
+        rejections: What the filters refused.
+        error: Why choosing keyframes failed; the clip is good and is kept.
+    """
+
+    shot: str
+    made: MadeClip | None = None
+    view: NewFile | None = None
+    candidates: tuple[MadeKeyframe, ...] | None = None
+    rejections: tuple[Rejection, ...] = ()
+    error: str | None = None

@@ -1,0 +1,198 @@
+"""Does one shot's work: generate, write the files, choose keyframes. Knows no graph and no database."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from storymem.engine.task import ClipRef, GenerateStep, MadeClip, MadeKeyframe, ShotOutcome, ShotTask
+from storymem.engine.toolbox import Toolbox, ToolboxRecipe
+from storymem.errors import Cancelled, DamagedFile, MediaError, PluginError, ShotError, StoryMemError
+from storymem.interfaces.backbone import GenerationRequest, Progress
+from storymem.interfaces.selection import Candidate, ClipContext, FrameGate
+from storymem.media.clip import Clip, Frames, pixel_hash
+from storymem.media.images import encode_png
+from storymem.media.video import MASTERS, read_clip, viewing_codec, write_clip
+from storymem.store.objects import NewFile, file_digest, verified
+
+
+class WorkerRecipe:
+    """Builds a :class:`Worker`: around the given toolbox in this process, around a new one in any other.
+
+    Args:
+        recipe: What another process builds its toolbox from.
+        toolbox: This process's; it stays behind when the recipe is pickled, so that weights are loaded once
+            per process.
+    """
+
+    def __init__(self, recipe: ToolboxRecipe, toolbox: Toolbox) -> None:
+        self._recipe = recipe
+        self._toolbox: Toolbox | None = toolbox
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_recipe": self._recipe, "_toolbox": None}
+
+    def __call__(self) -> Worker:
+        if self._toolbox is not None:
+            return Worker(self._toolbox, owns_toolbox=False)
+        return Worker(self._recipe.build(), owns_toolbox=True)
+
+
+class Worker:
+    """Makes shots with one toolbox. May be shared by threads: a backbone that must not be is used in turn."""
+
+    def __init__(self, toolbox: Toolbox, owns_toolbox: bool) -> None:
+        self._toolbox = toolbox
+        self._owns_toolbox = owns_toolbox
+        self._turn = threading.Lock()
+
+    def close(self) -> None:
+        """Release the toolbox, unless it is shared with the engine."""
+        if self._owns_toolbox:
+            self._toolbox.close()
+
+    def run(self, task: ShotTask, progress: Progress) -> ShotOutcome:
+        """Do a task.
+
+        Raises:
+            ShotError: The backbone broke its contract or failed.
+            DamagedFile: A stored file this shot needs is not what was recorded.
+            MediaError: A file could not be written.
+        """
+        if task.generate is not None:
+            clip, made = self._make(task, task.generate, progress)
+        else:
+            clip, made = _load(task.source), None
+        view = None
+        if task.crf is not None:
+            path = task.folder / "view.mp4"
+            write_clip(path, Clip(clip.frames[task.first :], clip.fps), viewing_codec(task.crf))
+            view = NewFile(path, file_digest(path))
+        if not task.select:
+            return ShotOutcome(task.shot, made, view)
+        return self._select(task, clip, ShotOutcome(task.shot, made, view))
+
+    def _make(self, task: ShotTask, step: GenerateStep, progress: Progress) -> tuple[Clip, MadeClip]:
+        request = _request(step)
+        with self._backbone_turn():
+            progress(0, 1)  # a run that was cancelled while this shot waited for its turn stops here
+            started = time.monotonic()
+            clip = self._generate(task.shot, request, progress)
+            seconds = time.monotonic() - started
+        codec = MASTERS[task.master]
+        path = task.folder / f"master{codec.suffix}"
+        write_clip(path, clip, codec)
+        if task.master != "lossless":
+            # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
+            clip = read_clip(path, clip.fps)
+        made = MadeClip(
+            NewFile(path, file_digest(path)), clip.content_hash(), len(clip), clip.width, clip.height, clip.fps, seconds
+        )
+        return clip, made
+
+    def _generate(self, shot: str, request: GenerationRequest, progress: Progress) -> Clip:
+        backbone = self._toolbox.backbone
+        name = type(backbone).__name__
+        try:
+            clip = backbone.generate(request, progress)
+        except StoryMemError as error:
+            if isinstance(error, Cancelled | ShotError):
+                raise
+            raise ShotError(f"shot {shot}: {error}") from error
+        except Exception as error:
+            raise ShotError(f"shot {shot}: backbone {name} failed: {type(error).__name__}: {error}") from error
+        _check_clip(shot, name, clip, request, backbone.capabilities().fps)
+        return clip
+
+    def _select(self, task: ShotTask, clip: Clip, outcome: ShotOutcome) -> ShotOutcome:
+        try:
+            context = ClipContext(clip, task.first, task.visible, self._toolbox.encoder)
+            gate = FrameGate(self._toolbox.filters, context)
+            chosen = _checked_candidates(self._toolbox.selector.select(context, gate), context)
+            candidates = tuple(self._keep(task, context, gate, candidate) for candidate in chosen)
+        except (Cancelled, DamagedFile):
+            raise
+        except Exception as error:
+            # The clip may have cost hours: it is returned, and only the choosing counts as failed.
+            reason = str(error) if isinstance(error, StoryMemError) else f"{type(error).__name__}: {error}"
+            return ShotOutcome(
+                outcome.shot, outcome.made, outcome.view, error=f"shot {task.shot}: choosing keyframes failed: {reason}"
+            )
+        return ShotOutcome(outcome.shot, outcome.made, outcome.view, candidates, tuple(gate.rejections))
+
+    def _keep(self, task: ShotTask, context: ClipContext, gate: FrameGate, candidate: Candidate) -> MadeKeyframe:
+        frame = context.clip.frames[candidate.frame]
+        path = task.folder / f"keyframe_{candidate.frame:05d}.png"
+        _write_durably(path, encode_png(frame))
+        embedding = None
+        if self._toolbox.encoder is not None and "embeddings" in vars(context):
+            embedding = np.asarray(context.embeddings[candidate.frame], dtype=np.float32)
+        scores = {**gate.scores(candidate.frame), **candidate.scores}
+        return MadeKeyframe(NewFile(path, file_digest(path)), pixel_hash(frame), candidate.frame, scores, embedding)
+
+    @contextmanager
+    def _backbone_turn(self) -> Iterator[None]:
+        if self._toolbox.backbone.capabilities().concurrent:
+            yield
+        else:
+            with self._turn:
+                yield
+
+
+def _request(step: GenerateStep) -> GenerationRequest:
+    handed_over: Frames | None = None
+    if step.previous is not None and step.handover:
+        handed_over = _load(step.previous).frames[-step.handover :]
+    return GenerationRequest(
+        prompt=step.prompt,
+        negative_prompt=step.negative_prompt,
+        width=step.width,
+        height=step.height,
+        frames=step.frames,
+        seed=step.seed,
+        memory=tuple(keyframe.load() for keyframe in step.memory),
+        handed_over=handed_over,
+        subjects=step.subjects,
+        options=step.options,
+    )
+
+
+def _load(source: ClipRef | None) -> Clip:
+    if source is None:
+        raise PluginError("task has neither a clip to make nor one to read")
+    return read_clip(verified(source.file.path, source.file.digest), source.fps)
+
+
+def _check_clip(shot: str, name: str, clip: object, request: GenerationRequest, fps: int) -> None:
+    if not isinstance(clip, Clip):
+        raise ShotError(f"shot {shot}: backbone {name} returned {type(clip).__name__}, not a Clip")
+    wanted = (request.frames, request.height, request.width, 3)
+    if clip.frames.shape != wanted:
+        raise ShotError(f"shot {shot}: backbone {name} returned frames of shape {clip.frames.shape}, not {wanted}")
+    if clip.fps != fps:
+        raise ShotError(f"shot {shot}: backbone {name} returned {clip.fps} frames per second, not {fps}")
+
+
+def _checked_candidates(candidates: object, context: ClipContext) -> list[Candidate]:
+    if not isinstance(candidates, list | tuple) or not all(isinstance(c, Candidate) for c in candidates):
+        raise PluginError("the selector must return a sequence of Candidate")
+    frames = [c.frame for c in candidates]
+    if frames != sorted(set(frames)) or any(f < context.first or f >= len(context.clip) for f in frames):
+        raise PluginError(f"the selector returned frames {frames}; must ascend within {context.first}..{len(context.clip) - 1}")
+    return list(candidates)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""From finished shots to one film, and the names people look at."""

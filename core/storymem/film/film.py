@@ -1,0 +1,120 @@
+"""Joins finished shots into ``film.mp4``: by copying packets where nothing is blended, else by one encode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storymem.engine.keys import digest
+from storymem.errors import MediaError
+from storymem.interfaces import Transition
+from storymem.media.clip import Frames
+from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, viewing_codec
+from storymem.store.objects import file_digest, sync_folder, verified
+from storymem.store.runstore import RunStore
+
+FILM = "film.mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class FilmPart:
+    """One shot of the film.
+
+    Attributes:
+        view: Viewing copy, without dropped frames, and its digest.
+        master: All frames, and its digest.
+        clip: Pixel hash.
+        frames: Number of frames in the master.
+        transition: The way into the shot.
+    """
+
+    view: Path
+    view_digest: str
+    master: Path
+    master_digest: str
+    clip: str
+    frames: int
+    transition: Transition[Any]
+
+
+def film_frames(parts: Sequence[FilmPart]) -> int:
+    """Return how many frames the film must have."""
+    overlaps = sum(part.transition.overlap for part in parts[1:])
+    return sum(part.frames - part.transition.drop for part in parts) - overlaps
+
+
+def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -> tuple[Path, int, bool]:
+    """Write the film of a run, unless the one that is there is of exactly these shots.
+
+    Returns:
+        Its path, its number of frames, and whether it was there already.
+
+    Raises:
+        MediaError: It cannot be written, or has another number of frames than its shots.
+        DamagedFile: A shot's file is not what was recorded.
+    """
+    path = store.folder / FILM
+    expected = film_frames(parts)
+    key = digest(
+        "film",
+        {
+            "parts": [[p.view_digest, p.clip, p.transition.drop, p.transition.overlap] for p in parts],
+            "blends": [p.transition.fingerprint() for p in parts if p.transition.overlap],
+            "fps": fps,
+            "crf": crf,
+        },
+    )
+    if _is_written(store, path, key):
+        return path, expected, True
+    temporary = store.temporary / FILM
+    if any(part.transition.overlap for part in parts[1:]):
+        _encode(temporary, parts, fps, crf)
+    else:
+        join_copies(temporary, [verified(part.view, part.view_digest) for part in parts], fps)
+    actual = count_frames(temporary)
+    if actual != expected:
+        raise MediaError(f"{path}: would have {actual} frames, its shots have {expected}; this is a bug, please report it")
+    content = file_digest(temporary)
+    temporary.replace(path)
+    sync_folder(store.folder)
+    store.set_meta({"film": json.dumps({"key": key, "digest": content})})
+    return path, expected, False
+
+
+def _is_written(store: RunStore, path: Path, key: str) -> bool:
+    recorded = json.loads(store.meta("film") or "{}")
+    return recorded.get("key") == key and path.is_file() and file_digest(path) == recorded["digest"]
+
+
+def _encode(path: Path, parts: Sequence[FilmPart], fps: int, crf: int) -> None:
+    first = next(iter_frames(verified(parts[0].master, parts[0].master_digest)))
+    with VideoWriter(path, viewing_codec(crf), first.shape[1], first.shape[0], fps) as writer:
+        writer.write(_joined(parts))
+
+
+def _joined(parts: Sequence[FilmPart]) -> Iterator[Frames]:
+    """Yield the film's frames, holding at most one overlap in memory."""
+    tail: list[Frames] = []
+    for index, part in enumerate(parts):
+        overlap = part.transition.overlap if index else 0
+        following = parts[index + 1].transition.overlap if index + 1 < len(parts) else 0
+        frames = _own_frames(part)
+        if overlap:
+            head = [next(frames) for _ in range(overlap)]
+            yield from part.transition.blend(np.stack(tail), np.stack(head))
+        tail = []
+        for frame in frames:
+            tail.append(frame)
+            if len(tail) > following:
+                yield tail.pop(0)
+
+
+def _own_frames(part: FilmPart) -> Iterator[Frames]:
+    for index, frame in enumerate(iter_frames(verified(part.master, part.master_digest))):
+        if index >= part.transition.drop:
+            yield frame

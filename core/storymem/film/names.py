@@ -1,0 +1,72 @@
+"""Readable names for finished files: links into the object store, kept equal to what the run is at present."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from storymem.engine.shots import DoneShot
+from storymem.store.runstore import RunStore
+
+
+def shot_name(shot_id: str) -> str:
+    """Return ``01_02`` for shot 1.2 and ``01_02a`` for 1.2a."""
+    scene, _, shot = shot_id.partition(".")
+    number, letter = (shot[:-1], shot[-1]) if shot[-1].isalpha() else (shot, "")
+    return f"{int(scene):02d}_{int(number):02d}{letter}"
+
+
+def safe_title(title: str) -> str:
+    """Return a title as a file name: letters, digits, dots, dashes and underscores, never a path."""
+    return re.sub(r"[^\w.-]+", "_", title).strip("._") or "story"
+
+
+def names_of(shots: Sequence[DoneShot], title: str, layout: str) -> dict[str, str]:
+    """Return the digest behind every readable name, relative to the run folder."""
+    names: dict[str, str] = {}
+    for done in shots:
+        shot_id = done.spec.shot.id
+        names[f"shots/{shot_name(shot_id)}.mp4"] = done.view
+        if layout == "entitybench":
+            scene, _, number = shot_id.partition(".")
+            names[f"{safe_title(title)}/{int(scene):03d}_{number.zfill(3)}.mp4"] = done.view
+        for keyframe in done.keyframes:
+            names[f"keyframes/{shot_name(shot_id)}_f{keyframe.frame:04d}.png"] = keyframe.path.stem
+    return names
+
+
+def publish(store: RunStore, names: Mapping[str, str]) -> None:
+    """Make exactly ``names`` lead to their files; names of earlier runs that are gone are removed.
+
+    Files that the framework did not put there are never touched, unless they bear one of the names.
+    """
+    before = store.published()
+    for name in sorted(set(before) - set(names)):
+        (store.folder / name).unlink(missing_ok=True)
+    for name, digest in names.items():
+        source = store.objects.path(digest, Path(name).suffix)
+        target = store.folder / name
+        if before.get(name) != digest or not _leads_to(target, source):
+            _link(source, target, store.temporary)
+    if before != dict(names):
+        store.set_published(names)
+
+
+def _leads_to(target: Path, source: Path) -> bool:
+    try:
+        return target.samefile(source) or target.stat().st_size == source.stat().st_size
+    except OSError:
+        return False
+
+
+def _link(source: Path, target: Path, temporary: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    new = temporary / target.name
+    try:
+        os.link(source, new)
+    except OSError:  # the file system has no hard links, or has run out of them
+        shutil.copyfile(source, new)
+    new.replace(target)

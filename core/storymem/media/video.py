@@ -1,0 +1,205 @@
+"""Video files through PyAV: exact masters, H.264 viewing copies, decoding, and joining without re-encoding.
+
+Output is deterministic: no timestamps, no random ids, a fixed number of encoder threads. Files are written
+through Python's own file objects, so that a full disk is an error and never a short file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from storymem.errors import MediaError
+from storymem.media.clip import Clip, Frames
+
+if TYPE_CHECKING:
+    import av
+    from av.container import OutputContainer
+
+#: Encoder threads. x264's output depends on their number, so it must not follow the machine.
+_THREADS = 2
+_BT709 = 1
+_LIMITED_RANGE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How frames become a file.
+
+    Attributes:
+        encoder: FFmpeg encoder.
+        pixel_format: What the encoder is given.
+        container: FFmpeg muxer.
+        suffix: File suffix.
+        options: Encoder options.
+    """
+
+    encoder: str
+    pixel_format: str
+    container: str
+    suffix: str
+    options: tuple[tuple[str, str], ...]
+
+
+#: Bit-exact RGB.
+LOSSLESS = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("qp", "0"), ("preset", "ultrafast")))
+#: RGB without chroma subsampling, about 45 dB.
+SMALL = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("crf", "12"), ("preset", "veryfast")))
+MASTERS = {"lossless": LOSSLESS, "small": SMALL}
+
+
+def viewing_codec(crf: int) -> Codec:
+    """Return H.264 in MP4 as every player reads it; ``crf`` from 0 (best) to 51."""
+    # No B-frames: packets of separately encoded shots then join in order, without edit lists.
+    options = (("crf", str(crf)), ("preset", "veryfast"), ("bf", "0"))
+    return Codec("libx264", "yuv420p", "mp4", ".mp4", options)
+
+
+class VideoWriter:
+    """Writes frames to one file; use as a context manager. On an error the partial file is left to the caller."""
+
+    def __init__(self, path: Path, codec: Codec, width: int, height: int, fps: int) -> None:
+        import av
+
+        self._codec = codec
+        self._file: IO[bytes] = path.open("wb")
+        self._container: OutputContainer = av.open(
+            self._file, "w", format=codec.container, container_options={"fflags": "+bitexact"}
+        )
+        stream = self._container.add_stream(codec.encoder, rate=fps, options=dict(codec.options))
+        stream.width, stream.height, stream.pix_fmt = width, height, codec.pixel_format
+        context = stream.codec_context
+        context.time_base = Fraction(1, fps)
+        context.thread_count = _THREADS
+        context.flags |= av.codec.context.Flags.bitexact
+        if codec.pixel_format == "yuv420p":
+            context.color_primaries = context.color_trc = context.colorspace = _BT709
+            context.color_range = _LIMITED_RANGE
+        self._stream = stream
+        self._count = 0
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+    def write(self, frames: Iterable[Frames]) -> None:
+        """Append frames, each uint8 RGB (H, W, 3)."""
+        for frame in frames:
+            picture = _video_frame(frame, self._codec.pixel_format)
+            picture.pts = self._count
+            picture.time_base = self._stream.codec_context.time_base
+            self._count += 1
+            self._container.mux(self._stream.encode(picture))
+
+
+def _video_frame(frame: Frames, pixel_format: str) -> av.VideoFrame:
+    import av
+
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    if pixel_format == "rgb24":
+        return picture
+    return picture.reformat(format=pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG")
+
+
+def write_clip(path: Path, clip: Clip, codec: Codec) -> None:
+    """Write a clip to ``path`` and flush it to the disk.
+
+    Raises:
+        MediaError: Disk full, no such encoder, or another reason the file cannot be written.
+    """
+    try:
+        with VideoWriter(path, codec, clip.width, clip.height, clip.fps) as writer:
+            writer.write(clip.frames)
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{path}: cannot write video: {error}") from error
+
+
+def iter_frames(path: Path) -> Iterator[Frames]:
+    """Yield the frames of a video file, uint8 RGB (H, W, 3), one at a time."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            container.streams.video[0].thread_type = "AUTO"
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+    except (OSError, ValueError, IndexError) as error:
+        raise MediaError(f"{path}: cannot be read as video: {error}") from error
+
+
+def read_clip(path: Path, fps: int) -> Clip:
+    """Read all frames of a video file."""
+    frames = list(iter_frames(path))
+    if not frames:
+        raise MediaError(f"{path}: has no frames")
+    return Clip(np.stack(frames), fps)
+
+
+def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
+    """Join viewing copies of equal size and codec without re-encoding.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        MediaError: A part cannot be read, or the file cannot be written.
+    """
+    import av
+
+    try:
+        with path.open("wb") as file:
+            out = av.open(file, "w", format="mp4", container_options={"fflags": "+bitexact"})
+            stream = None
+            count = 0
+            for part in parts:
+                with av.open(str(part)) as source:
+                    if stream is None:
+                        stream = out.add_stream_from_template(source.streams.video[0])
+                    count += _copy_packets(source, out, stream, count, fps)
+            out.close()
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, ValueError, IndexError) as error:
+        raise MediaError(f"{path}: cannot join shots: {error}") from error
+    return count
+
+
+def _copy_packets(
+    source: av.container.InputContainer, out: OutputContainer, stream: av.VideoStream, start: int, fps: int
+) -> int:
+    count = 0
+    for packet in source.demux(video=0):
+        if packet.size:
+            packet.stream = stream
+            packet.time_base = Fraction(1, fps)
+            packet.pts = packet.dts = start + count
+            packet.duration = 1
+            out.mux(packet)
+            count += 1
+    return count
+
+
+def count_frames(path: Path) -> int:
+    """Return the number of video packets of a file, without decoding."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return sum(1 for packet in container.demux(video=0) if packet.size)
+    except (OSError, ValueError, IndexError) as error:
+        raise MediaError(f"{path}: cannot be read as video: {error}") from error

@@ -1,0 +1,1 @@
+"""The run folder: a SQLite record of takes and selections beside content-addressed files."""

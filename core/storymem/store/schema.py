@@ -1,0 +1,62 @@
+"""The run database's tables. Rows have natural keys, so they do not depend on the order shots finished in."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from storymem.errors import RunStoreError
+
+#: Raise with every change of the tables; older folders are refused with a clear message, never guessed at.
+SCHEMA_VERSION = 1
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE objects (
+  digest TEXT PRIMARY KEY, suffix TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE takes (
+  shot TEXT NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL, clip TEXT NOT NULL, master TEXT NOT NULL,
+  frames INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, fps INTEGER NOT NULL,
+  request TEXT NOT NULL, pinned INTEGER NOT NULL DEFAULT 0, created TEXT NOT NULL, seconds REAL NOT NULL,
+  PRIMARY KEY (shot, number), UNIQUE (shot, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE views (key TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE selections (
+  key TEXT PRIMARY KEY, shot TEXT NOT NULL, rejections TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE keyframes (
+  selection TEXT NOT NULL, ordinal INTEGER NOT NULL, id TEXT NOT NULL, frame INTEGER NOT NULL,
+  digest TEXT NOT NULL, scores TEXT NOT NULL, PRIMARY KEY (selection, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE current (
+  shot TEXT PRIMARY KEY, position INTEGER NOT NULL, take INTEGER NOT NULL, view TEXT NOT NULL, selection TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE failures (shot TEXT PRIMARY KEY, error TEXT NOT NULL, created TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE overrides (shot TEXT PRIMARY KEY, seed INTEGER, prompt TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE published (name TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+def connect(path: Path, create: bool) -> sqlite3.Connection:
+    """Open the database; with ``create``, make it if it is not there.
+
+    Raises:
+        RunStoreError: It cannot be opened, is damaged, or was written by a newer version.
+    """
+    try:
+        # The schema is made in one transaction: a crash leaves an empty file, which the next run fills.
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and create:
+            connection.executescript(f"BEGIN;{TABLES}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+            version = SCHEMA_VERSION
+    except sqlite3.Error as error:
+        raise RunStoreError(f"{path}: cannot be used: {error}") from error
+    if version != SCHEMA_VERSION:
+        connection.close()
+        hint = "upgrade storymem" if version > SCHEMA_VERSION else "use another folder"
+        raise RunStoreError(f"{path}: has schema {version}, this version reads {SCHEMA_VERSION}; {hint}")
+    return connection

@@ -1,0 +1,1 @@
+"""Built-in executors: serial, thread, process."""

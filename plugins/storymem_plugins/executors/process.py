@@ -1,0 +1,145 @@
+"""Shots side by side in processes, each with its own backbone: for many GPUs, and for backbones that may hang."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from storymem.engine.task import ShotOutcome, ShotTask
+from storymem.errors import Cancelled, ShotError
+from storymem.interfaces import Executor, Progress, ShotWorker
+
+
+@dataclass(slots=True)
+class _Child:
+    process: SpawnProcess
+    pipe: Connection
+    future: Future[ShotOutcome] | None = None
+
+
+class ProcessExecutor(Executor):
+    """Make shots in worker processes; a worker that hangs is killed and replaced.
+
+    Processes are spawned, so plugins given as objects must be picklable.
+    """
+
+    def start(self, recipe: Callable[[], ShotWorker], workers: int) -> None:
+        """Remember the recipe; processes start with their first task."""
+        self._recipe = recipe
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._idle: list[_Child] = []
+        self._busy: list[_Child] = []
+        self._listeners: list[threading.Thread] = []
+
+    def room(self) -> int:
+        """Return the number of idle workers."""
+        with self._lock:
+            return self._workers - len(self._busy)
+
+    def submit(self, task: ShotTask, progress: Progress) -> Future[ShotOutcome]:
+        """Send the task to an idle process, or to a new one."""
+        future: Future[ShotOutcome] = Future()
+        with self._lock:
+            child = self._idle.pop() if self._idle else self._spawn()
+            child.future = future
+            self._busy.append(child)
+        child.pipe.send(task)
+        listener = threading.Thread(target=self._listen, args=(child, future, progress), name=task.shot, daemon=True)
+        self._listeners = [t for t in self._listeners if t.is_alive()] + [listener]
+        listener.start()
+        return future
+
+    def kill(self, future: Future[ShotOutcome], reason: BaseException) -> None:
+        """Kill the process; its place is free for a new one."""
+        with self._lock:
+            child = next((c for c in self._busy if c.future is future), None)
+            if child is None:
+                return
+            self._busy.remove(child)
+        child.process.kill()
+        child.process.join()
+        future.set_exception(reason)
+
+    def close(self) -> None:
+        """End all processes."""
+        for listener in getattr(self, "_listeners", []):
+            listener.join()
+        for child in getattr(self, "_idle", []):
+            child.pipe.send(None)
+            child.process.join()
+            child.pipe.close()
+        self._idle = []
+
+    def _spawn(self) -> _Child:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._recipe), daemon=True)
+        process.start()
+        theirs.close()
+        return _Child(process, ours)
+
+    def _listen(self, child: _Child, future: Future[ShotOutcome], progress: Progress) -> None:
+        """Pass steps on and, at the end, the result; runs in a thread per task."""
+        answer = self._answer(child, progress)
+        with self._lock:
+            if child not in self._busy:
+                child.pipe.close()
+                return  # killed meanwhile; the future has its reason
+            self._busy.remove(child)
+            if child.process.is_alive():
+                self._idle.append(child)
+        if isinstance(answer, BaseException):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    def _answer(self, child: _Child, progress: Progress) -> ShotOutcome | BaseException:
+        try:
+            while True:
+                message = child.pipe.recv()
+                if not isinstance(message, tuple):
+                    return message  # type: ignore[no-any-return]
+                child.pipe.send(_go_on(progress, *message))
+        except (EOFError, OSError):
+            child.process.join()
+            return ShotError(f"worker process ended with exit code {child.process.exitcode} (killed, or out of memory?)")
+
+
+def _go_on(progress: Progress, step: int, total: int) -> bool:
+    """Report a step; return whether the worker shall go on."""
+    try:
+        progress(step, total)
+    except Cancelled:
+        return False
+    return True
+
+
+def _serve(pipe: Connection, recipe: Callable[[], ShotWorker]) -> None:
+    """Run in the worker process: make shots until told to stop, or until the engine is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle; it cancels between steps
+
+    def progress(step: int, total: int) -> None:
+        pipe.send((step, total))
+        if not pipe.recv():
+            raise Cancelled("cancelled; finished shots are kept, render again to resume")
+
+    worker: ShotWorker | None = None
+    try:
+        while (task := pipe.recv()) is not None:
+            try:
+                worker = worker or recipe()
+                pipe.send(worker.run(task, progress))
+            except Exception as error:  # travels to the engine, which decides
+                pipe.send(error)
+    except (EOFError, OSError):
+        os._exit(1)  # the engine was killed: nobody is left to answer
+    if worker is not None:
+        worker.close()

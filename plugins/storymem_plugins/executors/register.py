@@ -1,0 +1,16 @@
+"""Registers the built-in executors."""
+
+from __future__ import annotations
+
+from storymem.plugin import Register, hookimpl
+from storymem_plugins.executors.process import ProcessExecutor
+from storymem_plugins.executors.serial import SerialExecutor
+from storymem_plugins.executors.thread import ThreadExecutor
+
+
+@hookimpl
+def storymem_executors(register: Register) -> None:
+    """Register serial, thread and process."""
+    register("serial", SerialExecutor)
+    register("thread", ThreadExecutor)
+    register("process", ProcessExecutor)

@@ -1,0 +1,146 @@
+"""Keyframes and embeddings in one SQLite file beside the run; nearest neighbours by one matrix product."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storymem.errors import RunStoreError, SettingsError
+from storymem.interfaces import Keyframe, MemoryStore
+
+FILE = "memory.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS keyframes (
+  owner TEXT NOT NULL, ordinal INTEGER NOT NULL, id TEXT NOT NULL, shot TEXT NOT NULL, position INTEGER NOT NULL,
+  frame INTEGER NOT NULL, path TEXT NOT NULL, entities TEXT NOT NULL, scores TEXT NOT NULL,
+  PRIMARY KEY (owner, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embeddings (
+  encoder TEXT NOT NULL, id TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (encoder, id)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class SqliteStore(MemoryStore):
+    """Keep keyframes and embeddings in ``memory.sqlite`` (the default).
+
+    The embeddings of an encoder are read once and kept as one matrix: 100,000 of 512 numbers are 200 MB.
+    """
+
+    def open(self, folder: Path) -> None:
+        """Open or create ``memory.sqlite`` in ``folder``."""
+        self._folder = folder
+        self._matrices: dict[str, tuple[list[str], NDArray[np.float32]]] = {}
+        try:
+            self._db = sqlite3.connect(folder / FILE, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # Everything here can be computed again from the run store, so a lost last write costs nothing.
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise RunStoreError(f"{folder / FILE}: cannot be used: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        if hasattr(self, "_db"):
+            self._db.close()
+
+    def add(self, owner: str, keyframes: Sequence[Keyframe]) -> None:
+        """Keep an owner's keyframes."""
+        rows = [
+            (owner, i, k.id, k.shot, k.position, k.frame, self._relative(k.path), json.dumps(k.entities),
+             json.dumps(dict(k.scores), sort_keys=True))
+            for i, k in enumerate(keyframes)
+        ]  # fmt: skip
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO owners VALUES (?)", (owner,))
+            self._db.execute("DELETE FROM keyframes WHERE owner = ?", (owner,))
+            self._db.executemany("INSERT INTO keyframes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def of(self, owner: str) -> tuple[Keyframe, ...]:
+        """Return an owner's keyframes."""
+        rows = self._db.execute(
+            "SELECT id, shot, position, frame, path, entities, scores FROM keyframes WHERE owner = ? ORDER BY ordinal",
+            (owner,),
+        )
+        return tuple(
+            Keyframe(r[0], r[1], r[2], r[3], self._folder / r[4], tuple(json.loads(r[5])), json.loads(r[6])) for r in rows
+        )
+
+    def owners(self) -> frozenset[str]:
+        """Return all owners."""
+        return frozenset(row[0] for row in self._db.execute("SELECT owner FROM owners"))
+
+    def forget(self, owners: Collection[str]) -> None:
+        """Remove owners, and the embeddings nobody needs any more."""
+        names = [(owner,) for owner in owners]
+        with self._transaction():
+            self._db.executemany("DELETE FROM owners WHERE owner = ?", names)
+            self._db.executemany("DELETE FROM keyframes WHERE owner = ?", names)
+            self._db.execute("DELETE FROM embeddings WHERE id NOT IN (SELECT id FROM keyframes)")
+        self._matrices.clear()
+
+    def put_embeddings(self, encoder: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep embeddings."""
+        if not vectors:
+            return
+        self._check_dimension(encoder, {len(vector) for vector in vectors.values()})
+        rows = [(encoder, id_, np.asarray(vector, dtype="<f4").tobytes()) for id_, vector in vectors.items()]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
+        self._matrices.pop(encoder, None)
+
+    def embeddings(self, encoder: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the stored embeddings among ``ids``."""
+        rows = self._db.execute(
+            "SELECT id, vector FROM embeddings WHERE encoder = ? AND id IN (SELECT value FROM json_each(?))",
+            (encoder, json.dumps(list(ids))),
+        )
+        return {id_: np.frombuffer(blob, dtype="<f4").copy() for id_, blob in rows}
+
+    def nearest(
+        self, encoder: str, vector: NDArray[np.float32], count: int, within: Collection[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """Return the nearest keyframes by cosine."""
+        ids, matrix = self._matrix(encoder)
+        if count < 1 or not ids:
+            return []
+        self._check_dimension(encoder, {len(vector)})
+        scores = matrix @ vector
+        if within is not None:
+            allowed = set(within)
+            scores = np.where([id_ in allowed for id_ in ids], scores, -np.inf)
+        # Enough of the best for ties at the edge to be settled by id, then an exact order.
+        edge = np.partition(scores, len(ids) - min(count, len(ids)))[len(ids) - min(count, len(ids))]
+        best = [(ids[i], float(scores[i])) for i in np.flatnonzero((scores >= edge) & np.isfinite(scores))]
+        return sorted(best, key=lambda pair: (-pair[1], pair[0]))[:count]
+
+    def _matrix(self, encoder: str) -> tuple[list[str], NDArray[np.float32]]:
+        if encoder not in self._matrices:
+            rows = self._db.execute("SELECT id, vector FROM embeddings WHERE encoder = ?", (encoder,)).fetchall()
+            joined = np.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4")
+            self._matrices[encoder] = [id_ for id_, _ in rows], joined.reshape(len(rows), -1)
+        return self._matrices[encoder]
+
+    def _check_dimension(self, encoder: str, dimensions: set[int]) -> None:
+        row = self._db.execute("SELECT length(vector) / 4 FROM embeddings WHERE encoder = ? LIMIT 1", (encoder,)).fetchone()
+        expected = row[0] if row else min(dimensions)
+        if dimensions != {expected}:
+            raise SettingsError(
+                f"encoder: gives {', '.join(map(str, sorted(dimensions)))} numbers a picture, the store has {expected}; "
+                "use the encoder this run was made with, or another run folder"
+            )
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else str(path)
+
+    def _transaction(self) -> sqlite3.Connection:
+        """Return the connection as a context manager: one transaction, rolled back on an error."""
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db
