@@ -46,18 +46,14 @@ def _rotated(u: Tensor, v: Tensor, angle: float) -> tuple[Tensor, Tensor]:
     return u * cos + v * sin, v * cos - u * sin
 
 
-def _pointed_ears(
-    figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, width: float, height: float
-) -> None:
+def _pointed_ears(figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, width: float, height: float) -> None:
     for side in (-1.0, 1.0):
         u, v = _rotated(head.u - side * 0.135, head.v - 0.1, -side * 0.32)
         figure.part(sdf.spike(u, v, width, height) - 0.012, coat)
         figure.mark(sdf.spike(u, v - 0.03, 0.55 * width, 0.7 * height), inner)
 
 
-def _round_ears(
-    figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, radius: float, out: float
-) -> None:
+def _round_ears(figure: Figure, head: HeadFrame, coat: Tensor, inner: Tensor, radius: float, out: float) -> None:
     for side in (-1.0, 1.0):
         u, v = head.u - side * out, head.v - 0.16
         figure.part(sdf.circle(u, v, radius), coat)
@@ -201,8 +197,8 @@ def _person(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, skin: Tens
             figure.mark(sdf.ellipse(u, v, 0.062, 0.026), coat, face)
     if kind == "elder":
         beard = torch.maximum(sdf.ellipse(head.u, head.v + 0.17, 0.18, 0.2), head.face_v + 0.075)
-        figure.part(beard, mixed(coat, 1.0, 0.8))
-        figure.mark(sdf.ellipse(head.face_u, head.face_v + 0.075, 0.09, 0.03), mixed(coat, 1.0, 0.9))
+        figure.part(beard, mixed(coat, 1.0, 0.5))
+        figure.mark(sdf.ellipse(head.face_u, head.face_v + 0.075, 0.09, 0.03), mixed(coat, 1.0, 0.7))
     else:
         _smile(figure, head, -0.1, 0.055, face)
     _hair(figure, head, kind, coat, rx, ry)
@@ -211,14 +207,12 @@ def _person(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, skin: Tens
 def _hair(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, rx: float, ry: float) -> None:
     cap = sdf.ellipse(head.u, head.v - 0.015, rx + 0.02, ry + 0.02)
     line = {"man": 0.09, "boy": 0.075, "elder": 0.15}.get(kind, 0.07)
-    part_line = (
-        line - head.face_v - 0.35 * (head.face_u.abs() if kind in ("woman", "girl") else -0.3 * head.face_u)
-    )
+    part_line = line - head.face_v - 0.35 * (head.face_u.abs() if kind in ("woman", "girl") else -0.3 * head.face_u)
     shape = torch.maximum(cap, part_line)
     if kind == "boy":
         tuft = sdf.spike(*_rotated(head.u + 0.02, head.v - 0.19, 0.4), 0.05, 0.1)
         shape = torch.minimum(shape, tuft)
-    colour = mixed(coat, 1.0, 0.8) if kind == "elder" else coat
+    colour = mixed(coat, 1.0, 0.5) if kind == "elder" else coat
     figure.part(shape, colour)
 
 

@@ -1,7 +1,7 @@
 """What a prompt means in the storyworld: characters and what they do, place, time, shot size, things, camera.
 
-Words that mean nothing here are ignored. `understand` reads one prompt alone; `understand_story` reads the prompts of a
-story in order and carries on what is not said again.
+Words that mean nothing here are ignored. `understand` reads one prompt alone; `understand_story` reads the
+prompts of a story in order and carries on what is not said again.
 """
 
 from __future__ import annotations
