@@ -1,6 +1,6 @@
 """Draws the reference pictures of two_kites.json: simple shapes, made for this project.
 
-Run from anywhere: ``python examples/stories/draw_references.py``. The pictures in ``references/`` are its output.
+Run from anywhere: ``python examples/stories/draw_references.py``. It writes the pictures in ``references/``.
 """
 
 from __future__ import annotations

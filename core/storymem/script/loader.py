@@ -11,7 +11,10 @@ from storymem.interfaces.format import ScriptFormat
 from storymem.plugin import Kind, PluginHost
 from storymem.script.models import StoryScript
 from storymem.script.parsing import read_data
+from storymem.script.references import reference_path
 from storymem.validation import describe
+
+__all__ = ["detect_format", "load_script", "reference_path", "validate_script"]
 
 NATIVE = "storymem"
 
@@ -26,9 +29,7 @@ def load_script(path: Path, host: PluginHost) -> StoryScript:
     found = detect_format(data, host)
     if found is None:
         known = ", ".join(host.registry.names(Kind.SCRIPT_FORMAT))
-        raise ScriptError(
-            f"{path}: is not a story script of any known form ({known}); it needs title and scenes"
-        )
+        raise ScriptError(f"{path}: is not a story script of any known form ({known}); it needs title and scenes")
     return found[1].parse(data, path)
 
 
@@ -52,25 +53,3 @@ def validate_script(data: JsonValue, source: Path) -> StoryScript:
         return StoryScript.model_validate(data)
     except ValidationError as error:
         raise ScriptError(f"{source}: {describe(error)}") from error
-
-
-def reference_path(base: Path, entity: str, reference: str) -> Path:
-    """Return the file of an entity's reference image.
-
-    Args:
-        base: Folder of the script.
-        entity: For messages.
-        reference: As written in the script.
-
-    Raises:
-        ScriptError: It is absolute, leaves the script's folder, or does not exist.
-    """
-    root = base.resolve()
-    path = (root / reference).resolve()
-    if Path(reference).is_absolute() or not path.is_relative_to(root):
-        raise ScriptError(
-            f"entity {entity!r}: reference {reference!r} must stay inside the script's folder, {base}"
-        )
-    if not path.is_file():
-        raise ScriptError(f"entity {entity!r}: reference image {path} does not exist")
-    return path

@@ -190,6 +190,4 @@ def _check_shot_entities(script: StoryScript) -> None:
         for j, shot in enumerate(scene.shots):
             for entity in shot.entities:
                 if entity not in known:
-                    raise ValueError(
-                        f"scenes.{i}.shots.{j}.entities: {entity!r} is not among the script's entities"
-                    )
+                    raise ValueError(f"scenes.{i}.shots.{j}.entities: {entity!r} is not among the script's entities")

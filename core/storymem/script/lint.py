@@ -1,0 +1,72 @@
+"""Finds what will not film well, before anything is rendered, and mends what can be mended mechanically.
+
+``storymem lint`` prints what :func:`lint` returns. The rules stand in :mod:`storymem.script.rules`. English
+word lists are used for wishes that a silent, single-take video model cannot meet; other rules know no language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from storymem.script import rules
+from storymem.script.findings import Finding, Severity
+from storymem.script.mentions import TokenCounter, estimate_tokens
+from storymem.script.models import StoryScript
+
+__all__ = ["Finding", "Severity", "apply_fixes", "has_errors", "lint"]
+
+_ROUNDS = 64
+
+
+def lint(
+    script: StoryScript,
+    budget: int,
+    token_counter: TokenCounter = estimate_tokens,
+    base: Path | None = None,
+) -> list[Finding]:
+    """Return findings about the story, then about its shots in order.
+
+    Args:
+        script: A valid script.
+        budget: Keyframes that a shot may recall; a shot with more entities cannot be reminded of them all.
+        token_counter: Counts the tokens of a prompt; an estimate by default.
+        base: Folder of the script, to look for its reference images; None leaves them unchecked.
+    """
+    story = [*rules.references(script, budget, base), *rules.names(script), *rules.recurrence(script)]
+    shots = [
+        *rules.lengths(script, token_counter),
+        *rules.looks(script, token_counter),
+        *rules.listings(script),
+        *rules.places(script),
+        *rules.crowds(script, budget),
+        *rules.repeats(script),
+        *rules.wishes(script),
+    ]
+    order = {script.shot_id(i, j): (i, j) for i, scene in enumerate(script.scenes) for j in range(len(scene.shots))}
+    return [*story, *sorted(shots, key=lambda finding: order[finding.shot])]
+
+
+def has_errors(findings: Sequence[Finding]) -> bool:
+    """Whether any finding is an error."""
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def apply_fixes(
+    script: StoryScript, budget: int, token_counter: TokenCounter = estimate_tokens
+) -> tuple[StoryScript, list[Finding]]:
+    """Apply every fix, and the fixes of what they uncover, and return what was mended.
+
+    One fix can bring about or forbid another (listing an entity uncovers a missing look, a longer prompt has
+    no room for the next), so each round mends one thing a shot and asks the rules again, at most 64 times.
+    """
+    mended: list[Finding] = []
+    for _ in range(_ROUNDS):
+        found = [finding for finding in lint(script, budget, token_counter) if finding.fix]
+        fixes = [*(f for f in found if not f.shot), *{f.shot: f for f in reversed(found) if f.shot}.values()]
+        if not fixes:
+            break
+        for finding in fixes:
+            script = finding.fix.apply(script) if finding.fix else script
+        mended += fixes
+    return StoryScript.model_validate(dict(script)), mended
