@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from storymem.plugin import Register, hookimpl
+from storymem_plugins.encoders.settings import ClipSettings, OpenClipSettings
 from storymem_plugins.selection.diverse import DiverseSelector
 from storymem_plugins.selection.duplicate import DuplicateFilter
 from storymem_plugins.selection.exposure import ExposureFilter
@@ -27,3 +28,24 @@ def storymem_frame_filters(register: Register) -> None:
     register("duplicate", DuplicateFilter)
     register("exposure", ExposureFilter)
     register("sharpness", SharpnessFilter)
+
+
+@hookimpl
+def storymem_encoders(register: Register) -> None:
+    """Register the built-in encoders; their modules need torch and are imported when one is used."""
+    register(
+        "clip",
+        "storymem_plugins.encoders.clip:ClipEncoder",
+        settings=ClipSettings,
+        requires=("torch", "transformers"),
+        install="storymem[wan]",
+        summary="A CLIP or SigLIP model of the transformers library; needs no torchvision.",
+    )
+    register(
+        "open_clip",
+        "storymem_plugins.encoders.openclip:OpenClipEncoder",
+        settings=OpenClipSettings,
+        requires=("torch", "open_clip"),
+        install="storymem[open-clip]",
+        summary="Any model of the open_clip library; needs a torchvision that matches torch.",
+    )

@@ -1,0 +1,1 @@
+"""Models that put pictures and sentences into one space, behind :class:`storymem.interfaces.ImageTextEncoder`."""
