@@ -87,7 +87,12 @@ class Storyteller:
     """
 
     def __init__(
-        self, out: Path | str, settings: RunSettings | None = None, *, plugins: Sequence[Path] = (), **overrides: Any
+        self,
+        out: Path | str,
+        settings: RunSettings | None = None,
+        *,
+        plugins: Sequence[Path] = (),
+        **overrides: Any,
     ) -> None:
         self.folder = Path(out)
         instances = {k: v for k, v in overrides.items() if k in CHOICE_KEYS and isinstance(v, Plugin)}
@@ -212,7 +217,7 @@ class Storyteller:
 
     def _sinks(self) -> _Sinks:
         names = self.settings.sinks
-        return _Sinks([cast(EventSink, self.host.build(Kind.EVENT_SINK, c.name, c.settings)) for c in names])
+        return _Sinks([cast("EventSink", self.host.build(Kind.EVENT_SINK, c.name, c.settings)) for c in names])
 
     def _claim(self, store: RunStore, story: StoryScript, base: Path) -> None:
         owner = store.meta("title")
@@ -245,7 +250,7 @@ class _Run:
     ) -> None:
         self._teller = teller
         self._settings = teller.settings
-        self._recipe = teller._recipe  # noqa: SLF001 - the run is the storyteller's other half
+        self._recipe = teller._recipe
         self._store = store
         self.plan = plan
         self._toolbox = toolbox
@@ -262,9 +267,7 @@ class _Run:
             policy = policy_of(recipe, host, self._toolbox.encoder)
             desk = ShotDesk(self.plan, settings, self._toolbox, policy, memory_store, self._store, references)
             executor.start(WorkerRecipe(recipe, self._toolbox), settings.workers)
-            driver = Driver(
-                self.plan, desk, executor, self._store, self._emit, self._cancel, settings.shot_timeout
-            )
+            driver = Driver(self.plan, desk, executor, self._store, self._emit, self._cancel, settings.shot_timeout)
             return self._until_undamaged(driver, desk)
         finally:
             executor.close()
@@ -290,9 +293,7 @@ class _Run:
             return RunResult(store.folder, None, 0, tally, failures)
         started = time.monotonic()
         path, frames, cached = write_film(store, [self._part(shot) for shot in done], self.plan.fps, settings.crf)
-        self._emit(
-            FilmWritten(path=str(path), frames=frames, seconds=time.monotonic() - started, cached=cached)
-        )
+        self._emit(FilmWritten(path=str(path), frames=frames, seconds=time.monotonic() - started, cached=cached))
         return RunResult(store.folder, path, frames, tally)
 
     def _part(self, done: DoneShot) -> FilmPart:

@@ -110,9 +110,7 @@ class Driver:
     # -- one pass over the graph ---------------------------------------------------------------------------
 
     def _pass(self) -> Tally:
-        self._waiting = {
-            shot.position: self._plan.graph.digraph.in_degree(shot.id) for shot in self._plan.board
-        }
+        self._waiting = {shot.position: self._plan.graph.digraph.in_degree(shot.id) for shot in self._plan.board}
         self._ready = [position for position, count in self._waiting.items() if count == 0]
         heapq.heapify(self._ready)
         self._running: dict[Future[ShotOutcome], _Running] = {}

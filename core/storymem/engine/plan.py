@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -104,7 +105,7 @@ class Planner:
             )
         board = Storyboard(script)
         specs = tuple(self._spec(board, shot) for shot in board)
-        for before, after in zip(specs, specs[1:], strict=False):
+        for before, after in pairwise(specs):
             _check_join(before, after)
         graph = build_graph(board, self._policy, [spec.transition.handover for spec in specs])
         return StoryPlan(board, graph, specs, size, self._capabilities.fps)
@@ -186,5 +187,6 @@ def _check_join(before: ShotSpec, after: ShotSpec) -> None:
     taken = max(after.transition.handover, after.transition.overlap)
     if taken > kept:
         raise SettingsError(
-            f"shot {after.shot.id}: its transition takes {taken} frames of shot {before.shot.id}, which has {kept} of its own"
+            f"shot {after.shot.id}: its transition takes {taken} frames of shot {before.shot.id}, "
+            f"which has {kept} of its own"
         )

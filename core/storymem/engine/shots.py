@@ -162,7 +162,9 @@ class ShotDesk:
         """Finish a shot from what is there, if it is all there; return whether it was."""
         if shot.take is None or shot.view is None or shot.selection is None:
             return False
-        current = CurrentShot(shot.spec.shot.id, shot.spec.shot.position, shot.take.number, shot.view, shot.selection.key)
+        current = CurrentShot(
+            shot.spec.shot.id, shot.spec.shot.position, shot.take.number, shot.view, shot.selection.key
+        )
         if self._current.get(current.shot) != current:
             self._store.set_current([current])
         self._finish(shot, shot.take, shot.view, shot.selection)
@@ -186,7 +188,14 @@ class ShotDesk:
         if outcome.candidates is not None:
             selection = self._admit(shot, take, outcome, files)
         self._store.commit(
-            ShotCommit(shot.spec.shot.position, take, self._view_key(shot.spec, take.clip), view, selection, tuple(files))
+            ShotCommit(
+                shot.spec.shot.position,
+                take,
+                self._view_key(shot.spec, take.clip),
+                view,
+                selection,
+                tuple(files),
+            )
         )
         self._files.update({f.digest: f for f in files})
         self._takes.setdefault(take.shot, {})[take.key] = take
@@ -201,7 +210,9 @@ class ShotDesk:
         candidates = [self._keyframe(spec, stored[f], m.file.path) for f, m in made.items()]
         admitted = list(self._policy.admit(spec.shot, candidates, shot.memory))
         if any(k not in candidates for k in admitted) or len({k.frame for k in admitted}) != len(admitted):
-            raise PluginError(f"policy {type(self._policy).__name__}: admit returned keyframes that were not candidates")
+            raise PluginError(
+                f"policy {type(self._policy).__name__}: admit returned keyframes that were not candidates"
+            )
         admitted.sort(key=lambda k: k.frame)
         files += [self._store.objects.adopt(made[k.frame].file) for k in admitted]
         if self._toolbox.encoder is not None:
@@ -236,7 +247,7 @@ class ShotDesk:
                 f"policy {name}: recalled {len(recalled)} keyframes ({len(ids)} different) for shot {spec.shot.id}, "
                 f"budget {spec.budget}"
             )
-        if len(recalled) and not ids <= {keyframe.id for keyframe in memory}:
+        if recalled and not ids <= {keyframe.id for keyframe in memory}:
             raise PluginError(f"policy {name}: recalled keyframes that shot {spec.shot.id} does not see")
         return recalled
 
@@ -348,5 +359,3 @@ def _selection_fingerprint(toolbox: Toolbox, policy: MemoryPolicy[Any]) -> list[
     if toolbox.encoder is not None:
         parts.append(toolbox.encoder.fingerprint())
     return parts
-
-

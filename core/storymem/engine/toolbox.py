@@ -108,7 +108,9 @@ def _filters(host: PluginHost, choices: Sequence[PluginChoice]) -> dict[str, Fra
 def require_encoder(what: str, plugin: Plugin[Any], encoder: object) -> None:
     """Raise :class:`SettingsError` if a plugin needs an encoder and the run has none."""
     if getattr(plugin, "needs_encoder", False) and encoder is None:
-        raise SettingsError(f"{what} {type(plugin).__name__} compares pictures by an encoder; set encoder, e.g. encoder=clip")
+        raise SettingsError(
+            f"{what} {type(plugin).__name__} compares pictures by an encoder; set encoder, e.g. encoder=clip"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class WorkerRecipe:
         return {"_recipe": self._recipe, "_toolbox": None}
 
     def __call__(self) -> Worker:
+        """Build a worker."""
         if self._toolbox is not None:
             return Worker(self._toolbox, owns_toolbox=False)
         return Worker(self._recipe.build(), owns_toolbox=True)
@@ -92,7 +93,13 @@ class Worker:
             # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
             clip = read_clip(path, clip.fps)
         made = MadeClip(
-            NewFile(path, file_digest(path)), clip.content_hash(), len(clip), clip.width, clip.height, clip.fps, seconds
+            NewFile(path, file_digest(path)),
+            clip.content_hash(),
+            len(clip),
+            clip.width,
+            clip.height,
+            clip.fps,
+            seconds,
         )
         return clip, made
 
@@ -122,7 +129,10 @@ class Worker:
             # The clip may have cost hours: it is returned, and only the choosing counts as failed.
             reason = str(error) if isinstance(error, StoryMemError) else f"{type(error).__name__}: {error}"
             return ShotOutcome(
-                outcome.shot, outcome.made, outcome.view, error=f"shot {task.shot}: choosing keyframes failed: {reason}"
+                outcome.shot,
+                outcome.made,
+                outcome.view,
+                error=f"shot {task.shot}: choosing keyframes failed: {reason}",
             )
         return ShotOutcome(outcome.shot, outcome.made, outcome.view, candidates, tuple(gate.rejections))
 
@@ -184,7 +194,9 @@ def _checked_candidates(candidates: object, context: ClipContext) -> list[Candid
         raise PluginError("the selector must return a sequence of Candidate")
     frames = [c.frame for c in candidates]
     if frames != sorted(set(frames)) or any(f < context.first or f >= len(context.clip) for f in frames):
-        raise PluginError(f"the selector returned frames {frames}; must ascend within {context.first}..{len(context.clip) - 1}")
+        raise PluginError(
+            f"the selector returned frames {frames}; must ascend within {context.first}..{len(context.clip) - 1}"
+        )
     return list(candidates)
 
 

@@ -78,7 +78,9 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
         join_copies(temporary, [verified(part.view, part.view_digest) for part in parts], fps)
     actual = count_frames(temporary)
     if actual != expected:
-        raise MediaError(f"{path}: would have {actual} frames, its shots have {expected}; this is a bug, please report it")
+        raise MediaError(
+            f"{path}: would have {actual} frames, its shots have {expected}; this is a bug, please report it"
+        )
     content = file_digest(temporary)
     temporary.replace(path)
     sync_folder(store.folder)

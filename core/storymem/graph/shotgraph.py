@@ -117,7 +117,8 @@ def _checked(seen: Sequence[int], shot: BoardShot) -> Sequence[int]:
     if ordered and (ordered[0] < 0 or ordered[-1] >= shot.position):
         wrong = ordered[0] if ordered[0] < 0 else ordered[-1]
         raise GraphError(
-            f"shot {shot.id}: its memory policy lets it see position {wrong}, which is not before its own, {shot.position}"
+            f"shot {shot.id}: its memory policy lets it see position {wrong}, "
+            f"which is not before its own, {shot.position}"
         )
     return ordered
 
@@ -137,7 +138,12 @@ def _needed(seen: Sequence[int], closure: int, closures: Sequence[int]) -> list[
 
 
 def _connect(
-    digraph: nx.DiGraph[str], closures: Sequence[int], board: Storyboard, shot: BoardShot, parent: int, kind: Edge
+    digraph: nx.DiGraph[str],
+    closures: Sequence[int],
+    board: Storyboard,
+    shot: BoardShot,
+    parent: int,
+    kind: Edge,
 ) -> int:
     if parent < 0:
         raise GraphError(f"shot {shot.id}: is the first shot and cannot continue another; make it a cut")

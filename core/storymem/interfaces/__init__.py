@@ -11,8 +11,15 @@ from storymem.interfaces.format import ScriptFormat
 from storymem.interfaces.memory import Keyframe, MemoryPolicy, MemoryStore, MemoryView
 from storymem.interfaces.metric import FilmView, FinishedShot, Metric
 from storymem.interfaces.planner import Brief, ScriptPlanner
-from storymem.interfaces.plugin import NoSettings, NotInFingerprint, Plugin, PluginSettings
-from storymem.interfaces.selection import Candidate, ClipContext, FrameFilter, FrameGate, KeyframeSelector, Verdict
+from storymem.interfaces.plugin import Check, NoSettings, NotInFingerprint, Plugin, PluginSettings
+from storymem.interfaces.selection import (
+    Candidate,
+    ClipContext,
+    FrameFilter,
+    FrameGate,
+    KeyframeSelector,
+    Verdict,
+)
 from storymem.interfaces.transition import Transition
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     "Brief",
     "Candidate",
     "Capabilities",
+    "Check",
     "ClipContext",
     "EventSink",
     "Executor",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +41,15 @@ class NoSettings(PluginSettings):
 SettingsT = TypeVar("SettingsT", bound=PluginSettings, default=NoSettings)
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of ``storymem doctor``: what was looked at, whether it is in order, and what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
 class Plugin(ABC, Generic[SettingsT]):
     """Base of every interface.
 
@@ -68,5 +79,9 @@ class Plugin(ABC, Generic[SettingsT]):
         """Return a text that is equal exactly when this plugin gives equal results for equal input."""
         return f"{type(self).__module__}:{type(self).__qualname__}/{self.version}/{self.settings.fingerprint()}"
 
-    def close(self) -> None:  # noqa: B027 - most plugins hold nothing
+    def doctor(self) -> Sequence[Check]:
+        """Return what ``storymem doctor`` shall say of this plugin: requirements, predictions. Loads no weights."""
+        return ()
+
+    def close(self) -> None:
         """Release what the plugin holds (devices, connections). Called once, when the run ends."""

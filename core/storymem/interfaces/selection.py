@@ -71,7 +71,11 @@ class ClipContext:
     """
 
     def __init__(
-        self, clip: Clip, first: int = 0, memory: Sequence[Keyframe] = (), encoder: ImageTextEncoder | None = None
+        self,
+        clip: Clip,
+        first: int = 0,
+        memory: Sequence[Keyframe] = (),
+        encoder: ImageTextEncoder | None = None,
     ) -> None:
         self.clip = clip
         self.first = first

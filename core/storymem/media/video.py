@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -72,7 +72,9 @@ class VideoWriter:
         self._container: OutputContainer = av.open(
             self._file, "w", format=codec.container, container_options={"fflags": "+bitexact"}
         )
-        stream = self._container.add_stream(codec.encoder, rate=fps, options=dict(codec.options))
+        stream = cast(
+            "av.VideoStream", self._container.add_stream(codec.encoder, rate=fps, options=dict(codec.options))
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, codec.pixel_format
         context = stream.codec_context
         context.time_base = Fraction(1, fps)
@@ -137,7 +139,7 @@ def iter_frames(path: Path) -> Iterator[Frames]:
         with av.open(str(path)) as container:
             container.streams.video[0].thread_type = "AUTO"
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+                yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
     except (OSError, ValueError, IndexError) as error:
         raise MediaError(f"{path}: cannot be read as video: {error}") from error
 

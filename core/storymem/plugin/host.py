@@ -57,7 +57,7 @@ class PluginHost:
         for path in self.files:
             self._add(_import_file(path), Owner(str(path), "local file", ""))
 
-    def build(self, kind: Kind, name: str, settings: Mapping[str, Any]) -> Plugin:
+    def build(self, kind: Kind, name: str, settings: Mapping[str, Any]) -> Plugin[Any]:
         """Build a plugin by name; see :meth:`find` and :meth:`Registration.build` for errors."""
         return self.find(kind, name).build(settings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from storymem.interfaces import (
     Backbone,
@@ -38,7 +39,7 @@ class Kind(StrEnum):
     EVENT_SINK = "sink"
 
 
-INTERFACES: dict[Kind, type[Plugin]] = {
+INTERFACES: dict[Kind, type[Plugin[Any]]] = {
     Kind.BACKBONE: Backbone,
     Kind.MEMORY_POLICY: MemoryPolicy,
     Kind.MEMORY_STORE: MemoryStore,

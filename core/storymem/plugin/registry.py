@@ -46,7 +46,7 @@ class Registration:
 
     kind: Kind
     name: str
-    target: type[Plugin] | str
+    target: type[Plugin[Any]] | str
     settings: type[PluginSettings]
     owner: Owner
     requires: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Registration:
         """Return the required modules that are not installed, without importing any."""
         return [module for module in self.requires if importlib.util.find_spec(module) is None]
 
-    def load(self) -> type[Plugin]:
+    def load(self) -> type[Plugin[Any]]:
         """Import and return the plugin class.
 
         Raises:
@@ -72,7 +72,7 @@ class Registration:
             raise PluginError(f"{label} of {self.owner}: {cls!r} is not a {INTERFACES[self.kind].__name__} class")
         return cls
 
-    def build(self, settings: Mapping[str, Any]) -> Plugin:
+    def build(self, settings: Mapping[str, Any]) -> Plugin[Any]:
         """Return a plugin instance with checked settings."""
         return self.load()(self.check(settings))
 

@@ -17,7 +17,6 @@ from storymem.errors import SettingsError
 from storymem.settings.model import CHOICE_KEYS, RunSettings
 from storymem.validation import describe
 
-FILE_NAME = "storymem.toml"
 ENV_PREFIX = "STORYMEM_"
 #: Variables of this prefix that are not run settings.
 ENV_OTHER = frozenset({"STORYMEM_DISABLE_PLUGINS"})

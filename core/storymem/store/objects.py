@@ -42,6 +42,14 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def file_digest_or_none(path: Path) -> str | None:
+    """Return the SHA-256 of a file's bytes, or None if it cannot be read."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return None
+
+
 def verified(path: Path, digest: str) -> Path:
     """Return ``path`` after checking its bytes.
 

@@ -19,12 +19,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from storymem.errors import RunStoreError
 from storymem.interfaces.selection import Rejection
-from storymem.store.objects import FileRecord, ObjectStore
+from storymem.store.objects import FileRecord, ObjectStore, file_digest_or_none
 from storymem.store.records import CurrentShot, Override, Selection, ShotCommit, StoredKeyframe, Take
 from storymem.store.schema import connect
 
@@ -90,10 +91,7 @@ class RunStore:
         """Return all takes, or a shot's, oldest first."""
         where, args = ("WHERE shot = ?", (shot,)) if shot else ("", ())
         rows = self._db.execute(f"SELECT * FROM takes {where} ORDER BY shot, number", args)
-        return [
-            Take(*row[:9], request=json.loads(row[9]), pinned=bool(row[10]), created=row[11], seconds=row[12])
-            for row in rows
-        ]
+        return [_take(row) for row in rows]
 
     def views(self) -> dict[str, str]:
         """Return the digests of viewing copies by key."""
@@ -102,12 +100,17 @@ class RunStore:
     def selections(self) -> dict[str, Selection]:
         """Return all selections by key."""
         keyframes: dict[str, list[StoredKeyframe]] = {}
-        rows = self._db.execute("SELECT selection, id, frame, digest, scores FROM keyframes ORDER BY selection, ordinal")
+        rows = self._db.execute(
+            "SELECT selection, id, frame, digest, scores FROM keyframes ORDER BY selection, ordinal"
+        )
         for selection, id_, frame, digest, scores in rows:
             keyframes.setdefault(selection, []).append(StoredKeyframe(id_, frame, digest, json.loads(scores)))
         return {
             key: Selection(
-                key, shot, tuple(keyframes.get(key, ())), tuple(Rejection(**r) for r in json.loads(rejections))
+                key,
+                shot,
+                tuple(keyframes.get(key, ())),
+                tuple(Rejection(**r) for r in json.loads(rejections)),
             )
             for key, shot, rejections in self._db.execute("SELECT key, shot, rejections FROM selections")
         }
@@ -153,9 +156,7 @@ class RunStore:
         names = json.dumps(list(shots))
         with self._transaction():
             for table in ("current", "failures"):
-                self._db.execute(
-                    f"DELETE FROM {table} WHERE shot NOT IN (SELECT value FROM json_each(?))", (names,)
-                )
+                self._db.execute(f"DELETE FROM {table} WHERE shot NOT IN (SELECT value FROM json_each(?))", (names,))
 
     def fail(self, shot: str, error: str, created: str) -> None:
         """Record why a shot could not be made."""
@@ -198,7 +199,8 @@ class RunStore:
         with self._transaction():
             self._db.executemany("DELETE FROM takes WHERE shot = ? AND number = ?", list(takes))
             self._db.execute(
-                "DELETE FROM selections WHERE shot != ? AND key NOT IN (SELECT selection FROM current)", (REFERENCES,)
+                "DELETE FROM selections WHERE shot != ? AND key NOT IN (SELECT selection FROM current)",
+                (REFERENCES,),
             )
             self._db.execute("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
             self._db.execute("DELETE FROM views WHERE digest NOT IN (SELECT view FROM current)")
@@ -213,7 +215,9 @@ class RunStore:
         shots = {row[0] for row in self._db.execute("SELECT shot FROM takes WHERE master = ?", (digest,))}
         with self._transaction():
             keys = "SELECT selection FROM keyframes WHERE digest = :d"
-            shots |= {r[0] for r in self._db.execute(f"SELECT shot FROM selections WHERE key IN ({keys})", {"d": digest})}
+            shots |= {
+                r[0] for r in self._db.execute(f"SELECT shot FROM selections WHERE key IN ({keys})", {"d": digest})
+            }
             shots |= {r[0] for r in self._db.execute("SELECT shot FROM current WHERE view = ?", (digest,))}
             self._db.execute("DELETE FROM takes WHERE master = ?", (digest,))
             self._db.execute("DELETE FROM views WHERE digest = ?", (digest,))
@@ -223,6 +227,17 @@ class RunStore:
         for path in self.objects.folder.glob(f"{digest[:2]}/{digest}.*"):
             path.unlink()
         return sorted(shots)
+
+    def verify(self) -> list[str]:
+        """Read every file; forget those whose content is wrong, and return their names in the run folder."""
+        bad = [
+            record
+            for record in self.files().values()
+            if file_digest_or_none(self.objects.path(record.digest, record.suffix)) != record.digest
+        ]
+        for record in bad:
+            self.drop_damaged(record.digest)
+        return sorted(f"objects/{r.digest[:2]}/{r.digest}{r.suffix}" for r in bad)
 
     # -- readable names -----------------------------------------------------------------------------------
 
@@ -245,7 +260,11 @@ class RunStore:
         )
 
     def _insert_take(self, take: Take) -> None:
-        row = {**asdict(take), "request": json.dumps(take.request, sort_keys=True), "pinned": int(take.pinned)}
+        row = {
+            **asdict(take),
+            "request": json.dumps(take.request, sort_keys=True),
+            "pinned": int(take.pinned),
+        }
         marks = ", ".join(f":{name}" for name in row)
         self._db.execute(f"INSERT OR IGNORE INTO takes ({', '.join(row)}) VALUES ({marks})", row)
 
@@ -313,3 +332,9 @@ class RunStore:
             (self.folder / "lock.pid").unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
+
+
+def _take(row: tuple[Any, ...]) -> Take:
+    shot, number, key, clip, master, frames, width, height, fps, request, pinned, created, seconds = row
+    size = (frames, width, height, fps)
+    return Take(shot, number, key, clip, master, *size, json.loads(request), bool(pinned), created, seconds)

@@ -110,7 +110,9 @@ class ProcessExecutor(Executor):
                 child.pipe.send(_go_on(progress, *message))
         except (EOFError, OSError):
             child.process.join()
-            return ShotError(f"worker process ended with exit code {child.process.exitcode} (killed, or out of memory?)")
+            return ShotError(
+                f"worker process ended with exit code {child.process.exitcode} (killed, or out of memory?)"
+            )
 
 
 def _go_on(progress: Progress, step: int, total: int) -> bool:

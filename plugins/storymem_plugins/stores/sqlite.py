@@ -70,7 +70,8 @@ class SqliteStore(MemoryStore):
             (owner,),
         )
         return tuple(
-            Keyframe(r[0], r[1], r[2], r[3], self._folder / r[4], tuple(json.loads(r[5])), json.loads(r[6])) for r in rows
+            Keyframe(r[0], r[1], r[2], r[3], self._folder / r[4], tuple(json.loads(r[5])), json.loads(r[6]))
+            for r in rows
         )
 
     def owners(self) -> frozenset[str]:
@@ -129,12 +130,14 @@ class SqliteStore(MemoryStore):
         return self._matrices[encoder]
 
     def _check_dimension(self, encoder: str, dimensions: set[int]) -> None:
-        row = self._db.execute("SELECT length(vector) / 4 FROM embeddings WHERE encoder = ? LIMIT 1", (encoder,)).fetchone()
+        row = self._db.execute(
+            "SELECT length(vector) / 4 FROM embeddings WHERE encoder = ? LIMIT 1", (encoder,)
+        ).fetchone()
         expected = row[0] if row else min(dimensions)
         if dimensions != {expected}:
             raise SettingsError(
-                f"encoder: gives {', '.join(map(str, sorted(dimensions)))} numbers a picture, the store has {expected}; "
-                "use the encoder this run was made with, or another run folder"
+                f"encoder: gives {', '.join(map(str, sorted(dimensions)))} numbers a picture, "
+                f"the store has {expected}; use the encoder this run was made with, or another run folder"
             )
 
     def _relative(self, path: Path) -> str:

@@ -1,0 +1,45 @@
+"""``storymem graph``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from storymem.cli import options
+
+FORMATS = {".mmd": "mermaid", ".dot": "dot", ".json": "json", ".svg": "svg"}
+
+
+def graph(
+    script: Annotated[Path, typer.Argument(help="Story script.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File; its suffix chooses the format.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="mermaid, dot, json or svg.")] = None,
+    config: options.Config = None,
+    assign: options.Set = None,
+    plugin: options.PluginFiles = None,
+    policy: options.Policy = None,
+) -> None:
+    """Show which shots wait for which, and the longest chain of them."""
+    import tempfile
+
+    from storymem.api import Storyteller
+    from storymem.errors import SettingsError
+    from storymem.graph import export
+
+    if form is None and out is not None and out.suffix not in FORMATS:
+        raise SettingsError(f"--out {out}: unknown suffix; use {', '.join(FORMATS)}, or give --format")
+    form = form or (FORMATS[out.suffix] if out else "mermaid")
+    if form not in FORMATS.values():
+        raise SettingsError(f"--format {form}: use {', '.join(FORMATS.values())}")
+    settings = options.settings_from(config, assign, {"policy": policy}).settings
+    with tempfile.TemporaryDirectory() as unused, Storyteller(unused, settings, plugins=plugin or []) as teller:
+        built = teller.plan(script).graph
+    text = str(getattr(export, f"to_{form}")(built))
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_text(text, "utf-8")
+    longest = len(built.critical_path())
+    typer.echo(f"{out} ({len(built.board)} shots; at least {longest} must be made one after the other)")

@@ -1,0 +1,47 @@
+"""The ``storymem`` program: registers the commands, and turns expected errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from storymem.cli import doctor, graph, plugins, render, runs, show
+from storymem.errors import StoryMemError
+
+app = typer.Typer(
+    name="storymem",
+    help="Multi-shot stories as one film, with visual memory.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for _command in (
+    render.render,
+    render.resume,
+    graph.graph,
+    runs.status,
+    runs.takes,
+    runs.redo,
+    runs.pin,
+    runs.prune,
+    runs.verify,
+    show.config,
+    doctor.doctor,
+):
+    app.command()(_command)
+app.add_typer(plugins.app, name="plugins")
+
+
+def main() -> None:
+    """Run the program; exit codes are listed in docs/errors.md."""
+    try:
+        app()
+    except StoryMemError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
