@@ -1,5 +1,6 @@
 """Picture preprocessing against Pillow, and sharing under threads."""
 
+import sys
 import threading
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from storymem.errors import PluginError
+from storymem_plugins.encoders.openclip import OpenClipEncoder
 from storymem_plugins.encoders.pictures import CLIP_MEAN, CLIP_STD, Preprocessing
 from storymem_plugins.encoders.sharing import Shared
 from storymem_plugins.encoders.weights import content_hash
@@ -57,6 +60,25 @@ def test_failed_making_leaves_nothing():
     with pytest.raises(ZeroDivisionError):
         shared.acquire("model", lambda: 1 / 0)
     assert len(shared) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ('raise RuntimeError("operator torchvision::nms does not exist")', "torchvision does not match torch"),
+        ("import no_such_module_of_open_clip", "it is broken"),
+    ],
+)
+def test_open_clip_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, code, says):
+    (tmp_path / "open_clip.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "open_clip", raising=False)
+    with pytest.raises(
+        PluginError, match=r"^encoder open_clip: open_clip cannot be imported, .*encoder=clip"
+    ) as caught:
+        OpenClipEncoder().fingerprint()
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_content_hash_knows_names_and_contents_not_folders(tmp_path):
