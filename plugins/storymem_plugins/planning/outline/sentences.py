@@ -1,0 +1,83 @@
+"""Splits a written story into sentences, with the places where its author began something new."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_BREAK = re.compile(r"^\s*(?:[*#=~-]\s*){3,}$")
+_HEADING = re.compile(r"^\s*(?:#{1,6}\s+(?P<marked>.+?)\s*#*|(?P<plain>(?:chapter|scene|act|part)\b.{0,80}))\s*$", re.I)
+_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(]?[^\W_a-z])|(?<=[。！？])")  # noqa: RUF001 - CJK full stops
+_ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Capt|Jr|Sr|vs|etc|[A-Z])\.$")
+_QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]")
+_SPEECH = re.compile(
+    r"^[\s,.!?-]*(?:said|says|asked|asks|replied|replies|answered|answers|whispered|whispers|shouted|shouts|cried|cries)"
+    r"\s+(?P<who>\w[^,.;:!?]{0,40})",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence.
+
+    Attributes:
+        text: The sentence, without what is spoken in it.
+        opens: Whether the author began a new part here: a heading, or a line of stars.
+        title: The heading above it, or empty.
+    """
+
+    text: str
+    opens: bool = False
+    title: str = ""
+
+
+def split_story(text: str) -> list[Sentence]:
+    """Return the story's sentences; empty if the text has none."""
+    found: list[Sentence] = []
+    opens, title = False, ""
+    for paragraph in _paragraphs(text):
+        heading = _HEADING.match(paragraph)
+        if heading or _BREAK.match(paragraph):
+            opens, title = True, (heading["marked"] or heading["plain"]).strip() if heading else ""
+            continue
+        for sentence in _sentences(paragraph):
+            if silent := _without_speech(sentence):
+                found.append(Sentence(silent, opens, title))
+                opens, title = False, ""
+    return found
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Return paragraphs; headings and breaks stand alone even without blank lines around them."""
+    paragraphs: list[list[str]] = [[]]
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if not line.strip():
+            paragraphs.append([])
+        elif _BREAK.match(line) or _HEADING.match(line):
+            paragraphs += [[line], []]
+        else:
+            paragraphs[-1].append(line)
+    return [" ".join(" ".join(lines).split()) for lines in paragraphs if lines]
+
+
+def _sentences(paragraph: str) -> list[str]:
+    parts: list[str] = []
+    for piece in _END.split(paragraph):
+        if parts and _ABBREVIATION.search(parts[-1]):
+            parts[-1] += f" {piece}"
+        elif piece and piece.strip():
+            parts.append(piece.strip())
+    return parts
+
+
+def _without_speech(sentence: str) -> str:
+    """Return what is seen: speech is left out, and who spoke is said to speak."""
+    if not _QUOTED.search(sentence):
+        return sentence.strip(' "“”')
+    rest = " ".join(_QUOTED.sub(" ", sentence).split())
+    if speech := _SPEECH.match(rest):
+        who = speech["who"].strip()
+        rest = f"{who[0].upper()}{who[1:]} speaks{rest[speech.end() :]}"
+    rest = rest.strip(" ,;:-")
+    return rest if re.search(r"\w", rest) else ""
