@@ -7,7 +7,6 @@ sees is decided by the graph, and every take is found by the hash of what makes 
 from __future__ import annotations
 
 import heapq
-import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -153,8 +152,6 @@ class Driver:
 
     def _submit(self, prepared: PreparedShot) -> None:
         shot = prepared.spec.shot.id
-        folder = self._store.temporary / shot
-        folder.mkdir()
         self._emit(
             ShotStarted(
                 shot=shot,
@@ -164,7 +161,7 @@ class Driver:
                 seed=prepared.spec.seed,
             )
         )
-        task = self._desk.task(prepared, folder)
+        task = self._desk.task(prepared, self._store.temporary)
         future = self._executor.submit(task, self._progress(shot))
         self._running[future] = _Running(prepared, time.monotonic())
 
@@ -195,8 +192,13 @@ class Driver:
             except StoryMemError as error:
                 self._fail(running.prepared.spec.shot.position, str(error))
             finally:
-                shutil.rmtree(self._store.temporary / running.prepared.spec.shot.id, ignore_errors=running.killed)
+                self._clear(running.prepared.spec.shot.id)
         return damage
+
+    def _clear(self, shot: str) -> None:
+        """Remove what a shot left in the temporary folder: refused keyframes, or the files of a failed one."""
+        for path in self._store.temporary.glob(f"{shot}-*"):
+            path.unlink(missing_ok=True)
 
     def _take_in(self, running: _Running, outcome: ShotOutcome) -> None:
         prepared = running.prepared

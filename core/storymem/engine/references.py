@@ -30,7 +30,7 @@ def import_references(script: StoryScript, base: Path, store: RunStore) -> tuple
             image = read_reference(reference_path(base, entity.id, reference))
             target = store.temporary / "reference.png"
             target.write_bytes(encode_png(image))
-            record = store.objects.adopt(NewFile(target, file_digest(target)))
+            (record,) = store.objects.adopt([NewFile(target, file_digest(target))])
             index = len(keyframes)
             path = store.objects.path(record.digest, record.suffix)
             keyframes.append(

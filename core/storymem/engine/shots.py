@@ -19,7 +19,7 @@ from storymem.errors import PluginError, RunStoreError
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryStore, MemoryView
 from storymem.interfaces.backbone import mode_of
 from storymem.settings import RunSettings
-from storymem.store.objects import FileRecord
+from storymem.store.objects import FileRecord, NewFile
 from storymem.store.records import CurrentShot, Selection, ShotCommit, StoredKeyframe, Take
 from storymem.store.runstore import RunStore
 
@@ -172,21 +172,16 @@ class ShotDesk:
 
     def accept(self, shot: PreparedShot, outcome: ShotOutcome) -> Take:
         """Move an outcome's files into place and commit it; return the shot's take."""
-        files: list[FileRecord] = []
-        if outcome.made is not None:
-            files.append(self._store.objects.adopt(outcome.made.master))
+        new = [file for file in (outcome.made and outcome.made.master, outcome.view) if file]
         take = self._new_take(shot, outcome.made) if outcome.made else shot.take
-        if take is None:
-            raise PluginError(f"shot {outcome.shot}: the executor returned no clip")
-        view = shot.view
-        if outcome.view is not None:
-            files.append(self._store.objects.adopt(outcome.view))
-            view = outcome.view.digest
-        if view is None:
-            raise PluginError(f"shot {outcome.shot}: the executor returned no viewing copy")
+        view = outcome.view.digest if outcome.view else shot.view
+        if take is None or view is None:
+            raise PluginError(f"shot {outcome.shot}: the executor returned no clip or no viewing copy")
         selection = shot.selection
         if outcome.candidates is not None:
-            selection = self._admit(shot, take, outcome, files)
+            selection, pictures = self._admit(shot, take, outcome)
+            new += pictures
+        files = self._store.objects.adopt(new)
         self._store.commit(
             ShotCommit(
                 shot.spec.shot.position,
@@ -203,7 +198,7 @@ class ShotDesk:
             self._finish(shot, take, view, selection)
         return take
 
-    def _admit(self, shot: PreparedShot, take: Take, outcome: ShotOutcome, files: list[FileRecord]) -> Selection:
+    def _admit(self, shot: PreparedShot, take: Take, outcome: ShotOutcome) -> tuple[Selection, list[NewFile]]:
         spec = shot.spec
         made = {m.frame: m for m in outcome.candidates or ()}
         stored = {f: StoredKeyframe(m.id, f, m.file.digest, m.scores) for f, m in made.items()}
@@ -214,12 +209,12 @@ class ShotDesk:
                 f"policy {type(self._policy).__name__}: admit returned keyframes that were not candidates"
             )
         admitted.sort(key=lambda k: k.frame)
-        files += [self._store.objects.adopt(made[k.frame].file) for k in admitted]
         if self._toolbox.encoder is not None:
             vectors = {k.id: v for k in admitted if (v := made[k.frame].embedding) is not None}
             self._memory_store.put_embeddings(self._toolbox.encoder.fingerprint(), vectors)
         key = self._selection_key(spec, take.clip, shot.memory)
-        return Selection(key, spec.shot.id, tuple(stored[k.frame] for k in admitted), outcome.rejections)
+        selection = Selection(key, spec.shot.id, tuple(stored[k.frame] for k in admitted), outcome.rejections)
+        return selection, [made[k.frame].file for k in admitted]
 
     def _finish(self, shot: PreparedShot, take: Take, view: str, selection: Selection) -> None:
         keyframes = tuple(

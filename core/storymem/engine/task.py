@@ -73,7 +73,7 @@ class ShotTask:
 
     Attributes:
         shot: Shot id.
-        folder: Where to write files; exists and is empty.
+        folder: Where to write files, see :meth:`file`.
         generate: Make the clip; if None, ``source`` is its master.
         source: The existing master.
         first: Frames at the start that repeat the previous shot.
@@ -92,6 +92,10 @@ class ShotTask:
     crf: int | None
     select: bool
     visible: tuple[Keyframe, ...] = ()
+
+    def file(self, name: str) -> Path:
+        """Return where this task writes a file; tasks share the folder, not the names."""
+        return self.folder / f"{self.shot}-{name}"
 
 
 @dataclass(frozen=True, slots=True)

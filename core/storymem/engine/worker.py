@@ -72,7 +72,7 @@ class Worker:
             clip, made = _load(task.source), None
         view = None
         if task.crf is not None:
-            path = task.folder / "view.mp4"
+            path = task.file("view.mp4")
             write_clip(path, Clip(clip.frames[task.first :], clip.fps), viewing_codec(task.crf))
             view = NewFile(path, file_digest(path))
         if not task.select:
@@ -87,7 +87,7 @@ class Worker:
             clip = self._generate(task.shot, request, progress)
             seconds = time.monotonic() - started
         codec = MASTERS[task.master]
-        path = task.folder / f"master{codec.suffix}"
+        path = task.file(f"master{codec.suffix}")
         write_clip(path, clip, codec)
         if task.master != "lossless":
             # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
@@ -138,7 +138,7 @@ class Worker:
 
     def _keep(self, task: ShotTask, context: ClipContext, gate: FrameGate, candidate: Candidate) -> MadeKeyframe:
         frame = context.clip.frames[candidate.frame]
-        path = task.folder / f"keyframe_{candidate.frame:05d}.png"
+        path = task.file(f"keyframe_{candidate.frame:05d}.png")
         _write_durably(path, encode_png(frame))
         embedding = None
         if self._toolbox.encoder is not None and "embeddings" in vars(context):

@@ -6,7 +6,7 @@ Policies decide, stores keep. Neither knows about clips, backbones or run folder
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -148,6 +148,9 @@ class MemoryView(Sequence[Keyframe]):
 
     def __len__(self) -> int:
         return len(self._keyframes)
+
+    def __iter__(self) -> Iterator[Keyframe]:
+        return iter(self._keyframes)
 
     @overload
     def __getitem__(self, index: int) -> Keyframe: ...

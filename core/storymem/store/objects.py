@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,16 +85,19 @@ class ObjectStore:
 
     def path(self, digest: str, suffix: str) -> Path:
         """Return where a file with this digest belongs."""
-        return self.folder / digest[:2] / f"{digest}{suffix}"
+        return self.folder / f"{digest}{suffix}"
 
-    def adopt(self, new: NewFile) -> FileRecord:
-        """Move a finished, synced file into place; a file of the same content is kept as it is."""
-        target = self.path(new.digest, new.path.suffix)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new.path.replace(target)
-        sync_folder(target.parent)
-        stat = target.stat()
-        return FileRecord(new.digest, target.suffix, stat.st_size, stat.st_mtime_ns)
+    def adopt(self, files: Sequence[NewFile]) -> list[FileRecord]:
+        """Move finished, synced files into place, durably."""
+        records = []
+        for new in files:
+            target = self.path(new.digest, new.path.suffix)
+            new.path.replace(target)
+            stat = target.stat()
+            records.append(FileRecord(new.digest, target.suffix, stat.st_size, stat.st_mtime_ns))
+        if records:
+            sync_folder(self.folder)
+        return records
 
     def intact(self, record: FileRecord) -> bool:
         """Whether a file is what was recorded: by size and time, and by content where those differ."""
@@ -108,7 +112,7 @@ class ObjectStore:
 
     def sweep(self, known: set[str]) -> list[Path]:
         """Delete files whose digest is not in ``known``; return them."""
-        strays = [p for p in self.folder.glob("*/*") if p.stem not in known]
+        strays = [p for p in self.folder.iterdir() if p.stem not in known]
         for stray in strays:
             stray.unlink()
         return strays

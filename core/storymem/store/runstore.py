@@ -224,7 +224,7 @@ class RunStore:
             self._db.execute(f"DELETE FROM selections WHERE key IN ({keys})", {"d": digest})
             self._db.execute("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
             self._db.execute("DELETE FROM objects WHERE digest = ?", (digest,))
-        for path in self.objects.folder.glob(f"{digest[:2]}/{digest}.*"):
+        for path in self.objects.folder.glob(f"{digest}.*"):
             path.unlink()
         return sorted(shots)
 
@@ -237,7 +237,7 @@ class RunStore:
         ]
         for record in bad:
             self.drop_damaged(record.digest)
-        return sorted(f"objects/{r.digest[:2]}/{r.digest}{r.suffix}" for r in bad)
+        return sorted(f"objects/{r.digest}{r.suffix}" for r in bad)
 
     # -- readable names -----------------------------------------------------------------------------------
 

@@ -1,0 +1,162 @@
+"""What the engine itself costs: overhead a shot, long scripts, re-runs, and the memory of a long run.
+
+    python benchmarks/engine.py [--shots 1000] [--out benchmarks/results/engine.md]
+
+The backbone and the video files are replaced by an executor that answers at once with tiny files, so that only
+the engine, the run store and the graph are measured. Film joining and readable names are included where said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storymem.api import Storyteller
+from storymem.engine.task import MadeClip, MadeKeyframe, ShotOutcome, ShotTask
+from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.media.clip import Clip
+from storymem.media.images import encode_png
+from storymem.media.video import LOSSLESS, viewing_codec, write_clip
+from storymem.store.objects import NewFile
+
+FRAMES, SIDE = 5, 16
+
+
+class InstantExecutor(Executor):
+    """Answers every task at once, with copies of one real master and one real viewing copy."""
+
+    def start(self, recipe: Callable[[], ShotWorker], workers: int) -> None:
+        """Encode the two files once."""
+        with tempfile.TemporaryDirectory() as folder:
+            clip = Clip(np.full((FRAMES, SIDE, SIDE, 3), 128, np.uint8), 16)
+            master, view = Path(folder, "m.mkv"), Path(folder, "v.mp4")
+            write_clip(master, clip, LOSSLESS)
+            write_clip(view, clip, viewing_codec(18))
+            self._master, self._view = master.read_bytes(), view.read_bytes()
+
+    def room(self) -> int:
+        """Return 1."""
+        return 1
+
+    def submit(self, task: ShotTask, progress: Progress) -> Future[ShotOutcome]:
+        """Write files that differ between shots, without encoding or syncing."""
+        keyframes = []
+        for index in range(3):
+            picture = np.frombuffer(hashlib.sha256(f"{task.shot}/{index}".encode()).digest()[:27], np.uint8)
+            keyframes.append(
+                MadeKeyframe(
+                    _file(task.file(f"k{index}.png"), encode_png(picture.reshape(3, 3, 3))),
+                    hashlib.sha256(picture.tobytes()).hexdigest(),
+                    index,
+                    {"sharpness": 1.0},
+                )
+            )
+        made = MadeClip(
+            # Players ignore what follows the last element, so every shot gets a file of its own.
+            _file(task.file("master.mkv"), self._master + task.shot.encode()),
+            hashlib.sha256(task.shot.encode()).hexdigest(),
+            FRAMES,
+            SIDE,
+            SIDE,
+            16,
+            0.0,
+        )
+        future: Future[ShotOutcome] = Future()
+        future.set_result(ShotOutcome(task.shot, made, _file(task.file("view.mp4"), self._view), tuple(keyframes), ()))
+        return future
+
+    def kill(self, future: Future[ShotOutcome], reason: BaseException) -> None:
+        """Nothing runs."""
+
+
+def _file(path: Path, data: bytes) -> NewFile:
+    path.write_bytes(data)
+    return NewFile(path, hashlib.sha256(data).hexdigest())
+
+
+def script(shots: int) -> dict[str, Any]:
+    """Return a script of ``shots`` shots in scenes of ten, with twelve recurring entities."""
+    entities = [{"id": f"e{i}", "look": "a look"} for i in range(12)]
+    scenes = [
+        {
+            "shots": [
+                {"prompt": f"shot {s} of scene {n}", "cut": True, "entities": [f"e{(n + s) % 12}", f"e{n % 12}"]}
+                for s in range(10)
+            ]
+        }
+        for n in range(shots // 10)
+    ]
+    return {"title": f"{shots} shots", "entities": entities, "scenes": scenes}
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds ``work`` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shots", type=int, default=1000)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    rows: list[tuple[str, str, str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        long = Path(folder, "long.json")
+        long.write_text(json.dumps(script(10_000)))
+        for policy in ("sink_recent", "scheduled_coverage"):
+            seconds = timed(partial(Storyteller(Path(folder, "unused"), policy=policy, size="16x16").plan, long))
+            rows.append((f"10,000 shots: load, validate, graph ({policy})", f"{seconds:.2f} s", "2 s"))
+        middle = Path(folder, "middle.json")
+        middle.write_text(json.dumps(script(arguments.shots)))
+        run = Path(folder, "run")
+        memory: dict[int, int] = {}
+
+        def watch(event: object) -> None:
+            if type(event).__name__ == "ShotFinished":
+                memory[len(memory)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+        teller = Storyteller(run, executor=InstantExecutor(), size="16x16", frames=FRAMES, filters=[])
+        first = timed(lambda: teller.render(middle, watch))
+        rows.append(
+            (
+                f"{arguments.shots} shots made: engine overhead a shot",
+                f"{first / arguments.shots * 1e3:.2f} ms",
+                "10 ms",
+            )
+        )
+        growth = (memory[len(memory) - 1] - memory[len(memory) // 10]) / 1024
+        rows.append(
+            (f"peak memory growth over the last nine tenths of {arguments.shots} shots", f"{growth:.1f} MiB", "-")
+        )
+        again = timed(
+            lambda: Storyteller(run, executor=InstantExecutor(), size="16x16", frames=FRAMES, filters=[]).render(middle)
+        )
+        rows.append((f"re-run of the finished {arguments.shots}-shot run", f"{again:.2f} s", "3 s"))
+    lines = ["| what | measured | bound |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
+    text = (
+        f"Python {platform.python_version()}, {platform.machine()}, `python benchmarks/engine.py`\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(f"# Engine overhead\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
