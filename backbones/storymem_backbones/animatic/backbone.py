@@ -1,18 +1,29 @@
 """The animatic backbone: checks a request, draws its layers once, and photographs them frame by frame.
 
-It knows nothing about stories, shot ids or run folders.
+It knows nothing about stories, shot ids or run folders; the same request gives the same bytes anywhere.
 """
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+from pydantic import ValidationError
 
+from storymem.errors import SettingsError
 from storymem.interfaces import Backbone, Capabilities, GenerationRequest, Mode, Progress
-from storymem.media.clip import Clip, Frames
+from storymem.media.clip import Clip, Frames, check_frames
+from storymem.validation import describe
+from storymem_backbones.animatic.camera import Afterimage, Camera, path_of
+from storymem_backbones.animatic.cast import Cast, cast_of
+from storymem_backbones.animatic.colour import hue_of, oklch
+from storymem_backbones.animatic.overlay import Slate, load_font, overlay
+from storymem_backbones.animatic.reading import Angle, Move, Reading, read
 from storymem_backbones.animatic.settings import AnimaticSettings
+from storymem_backbones.animatic.sheet import Stage
+from storymem_backbones.animatic.staging import Staging
 
 CAPABILITIES = Capabilities(
     modes=frozenset(Mode),
@@ -25,7 +36,9 @@ CAPABILITIES = Capabilities(
     max_handover=81,
     concurrent=True,
 )
+MAX_SIDE = 8192  #: pixels
 GROUP = 8  #: frames between two calls of ``progress``
+_NEUTRAL_HUE = 60.0
 
 
 class Animatic(Backbone[AnimaticSettings]):
@@ -37,34 +50,130 @@ class Animatic(Backbone[AnimaticSettings]):
         """Return all modes, 4n+1 frames, sizes in multiples of 16, and that calls may run side by side."""
         return CAPABILITIES
 
+    def fingerprint(self) -> str:
+        """Return the settings, and the font file's content where one is set."""
+        font = self.settings.font
+        if not font:
+            return super().fingerprint()
+        load_font(font, 12)
+        return f"{super().fingerprint()}/{hashlib.sha256(Path(font).read_bytes()).hexdigest()}"
+
     def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
         """Draw the clip; see :class:`storymem.interfaces.Backbone`."""
+        check(request)
+        settings = self._settings_for(request)
         frames = np.empty((request.frames, request.height, request.width, 3), np.uint8)
-        picture = np.asarray(_picture(request))
-        first = _repeat(request, frames)
-        for index in range(first, request.frames):
-            if (index - first) % GROUP == 0:
-                progress(index, request.frames)
-            frames[index] = np.roll(picture, index // 2, axis=1)
+        first = 0
+        if request.handed_over is not None:
+            first = len(request.handed_over)
+            frames[:first] = request.handed_over
+        if first < request.frames:
+            progress(0, request.frames)
+            _Shot(request, settings).film(frames, first, progress)
         progress(request.frames, request.frames)
         return Clip(frames, CAPABILITIES.fps)
 
+    def _settings_for(self, request: GenerationRequest) -> AnimaticSettings:
+        unknown = sorted(set(request.options) - self.shot_options)
+        if unknown:
+            raise SettingsError(
+                f"animatic: a shot cannot change {unknown[0]!r}; it can change {', '.join(sorted(self.shot_options))}"
+            )
+        try:
+            return AnimaticSettings.model_validate({**self.settings.model_dump(), **request.options})
+        except ValidationError as error:
+            raise SettingsError(f"animatic: shot options: {describe(error)}") from error
 
-def _repeat(request: GenerationRequest, frames: Frames) -> int:
-    if request.handed_over is None:
-        return 0
-    count = len(request.handed_over)
-    frames[:count] = request.handed_over
-    return count
+
+def check(request: GenerationRequest) -> None:
+    """Raise a one-line :class:`storymem.errors.StoryMemError` unless the request can be drawn."""
+    CAPABILITIES.check_size(request.width, request.height)
+    CAPABILITIES.check_frames(request.frames, "animatic")
+    if max(request.width, request.height) > MAX_SIDE:
+        raise SettingsError(f"animatic: size {request.width}x{request.height} is too large; at most {MAX_SIDE} a side")
+    if not 0 <= request.seed < 2**63:
+        raise SettingsError(f"animatic: seed {request.seed} must be 0 .. 2**63 - 1")
+    if len(request.memory) > CAPABILITIES.max_memory:
+        raise SettingsError(f"animatic: {len(request.memory)} memory keyframes; at most {CAPABILITIES.max_memory}")
+    for index, frame in enumerate(request.memory):
+        check_frames(frame, 3, f"memory keyframe {index}")
+    if request.handed_over is not None:
+        _check_handed_over(request.handed_over, request)
 
 
-def _picture(request: GenerationRequest) -> Image.Image:
-    digest = hashlib.sha256(f"{request.prompt}/{request.seed}".encode("utf-8", "replace")).digest()
-    picture = Image.new("RGB", (request.width, request.height), (60 + digest[0] // 2, 60 + digest[1] // 2, 120))
-    pen = ImageDraw.Draw(picture)
-    for i in range(6):
-        x, y = digest[2 + i] * request.width // 256, digest[10 + i] * request.height // 256
-        pen.ellipse((x, y, x + request.width // 6, y + request.width // 6), fill=tuple(digest[16 + i : 19 + i]))
-    text = request.prompt.encode("ascii", "replace").decode()[:200]
-    pen.text((8, request.height * 0.8), text, font=ImageFont.load_default(14))
-    return picture
+def _check_handed_over(frames: Frames, request: GenerationRequest) -> None:
+    check_frames(frames, 4, "handed-over frames")
+    count, height, width = frames.shape[:3]
+    if (width, height) != (request.width, request.height):
+        raise SettingsError(
+            f"handed-over frames are {width}x{height} but the shot is {request.width}x{request.height}; "
+            "use one size, or a cut between them"
+        )
+    most = min(request.frames, CAPABILITIES.max_handover)
+    if count > most:
+        raise SettingsError(f"{count} frames were handed over to a shot of {request.frames}; at most {most} fit")
+
+
+class _Shot:
+    """One request being drawn."""
+
+    def __init__(self, request: GenerationRequest, settings: AnimaticSettings) -> None:
+        self.request, self.settings = request, settings
+        self.cast = cast_of(request.prompt, request.subjects)
+        self.reading = read(request.prompt, self.cast.place_text)
+
+    def film(self, frames: Frames, first: int, progress: Progress) -> None:
+        """Fill ``frames[first:]``."""
+        size = (self.request.width, self.request.height)
+        staging = Staging(Stage(size), self.reading, self.cast, self._hue(), self.request.seed)
+        path = path_of(self.reading.move, self.request.seed, self.settings.move_strength)
+        camera = Camera(staging.layers(), path, size, self.request.seed)
+        over, opacity = overlay(self._slate(staging), size)
+        handed = self.request.handed_over
+        after = Afterimage(handed) if handed is not None else None
+        count = len(frames) - first
+        ease = min(self.settings.ease_frames, count)
+        for index in range(count):
+            if index % GROUP == 0:
+                progress(first + index, len(frames))
+            picture = camera.frame(index / max(1, count - 1), index / CAPABILITIES.fps)
+            picture.paste(over, (0, 0), opacity)
+            if after is not None and index < ease:
+                picture = Image.blend(after.frame(index + 1), picture, _ease((index + 1) / (ease + 1)))
+            frames[first + index] = picture
+
+    def _hue(self) -> float:
+        """Return the hue of what was last seen, so that a shot that names no place stays in its colours."""
+        seen = list(self.request.memory[-1:])
+        if self.request.handed_over is not None:
+            seen.append(self.request.handed_over[-1])
+        if not seen:
+            return _NEUTRAL_HUE
+        red, green, blue = seen[-1][:: max(1, len(seen[-1]) // 32)].reshape(-1, 3).mean(axis=0).tolist()
+        chroma, hue = hue_of((red, green, blue))
+        return hue if chroma > 0.008 else _NEUTRAL_HUE
+
+    def _slate(self, staging: Staging) -> Slate:
+        settings, reading = self.settings, self.reading
+        shown = (*self.cast.figures[: staging.framing.most], *self.cast.things)
+        return Slate(
+            caption=self.request.prompt if settings.captions else "",
+            title=_title(self.request.mode, reading) if settings.slate else "",
+            names=[(look.name, oklch(*(look.top if look.is_figure else look.skin))) for look in shown],
+            seed=self.request.seed,
+            memory=self.request.memory if settings.memory_strip else (),
+            font=settings.font,
+        )
+
+
+def _title(mode: Mode, reading: Reading) -> str:
+    parts = [mode.value.upper(), reading.size.value]
+    if reading.angle is not Angle.EYE:
+        parts.append(reading.angle.value)
+    if reading.move is not Move.DRIFT:
+        parts.append(reading.move.value)
+    return " / ".join(parts)
+
+
+def _ease(t: float) -> float:
+    return t * t * (3 - 2 * t)
