@@ -39,9 +39,7 @@ def test_selector_reproduces_golden_with_one_pass_and_each_frame_judged_once(
     assert all(c.scores["quality"] >= 3.0 for c in found)
 
 
-def test_gate_is_asked_only_where_it_matters(
-    golden, numbered, context_of, gate_of, row_encoder, score_filter
-):
+def test_gate_is_asked_only_where_it_matters(golden, numbered, context_of, gate_of, row_encoder, score_filter):
     encoder, quality = row_encoder(golden["static/emb"]), score_filter(golden["static/quality"])
     context = context_of(numbered(81), encoder=encoder)
     SemanticSelector().select(context, gate_of(context, quality=quality))
@@ -67,9 +65,7 @@ def test_one_frame_clip(numbered, context_of, gate_of, row_encoder):
     assert [c.frame for c in SemanticSelector().select(context, gate_of(context))] == [0]
 
 
-def test_all_rejected_gives_none_and_every_frame_is_recorded(
-    numbered, context_of, gate_of, row_encoder, score_filter
-):
+def test_all_rejected_gives_none_and_every_frame_is_recorded(numbered, context_of, gate_of, row_encoder, score_filter):
     context = context_of(numbered(4), encoder=row_encoder(np.eye(4, dtype=np.float32)))
     gate = gate_of(context, quality=score_filter([1.0] * 4))
     assert SemanticSelector().select(context, gate) == []
@@ -85,13 +81,9 @@ def test_no_encoder_is_one_clear_line(numbered, context_of, gate_of):
 
 
 def test_memory_of_another_dimension_is_one_clear_line(numbered, context_of, gate_of, row_encoder, remember):
-    context = context_of(
-        numbered(2), memory=remember(numbered(1)), encoder=row_encoder(np.eye(2, dtype=np.float32))
-    )
+    context = context_of(numbered(2), memory=remember(numbered(1)), encoder=row_encoder(np.eye(2, dtype=np.float32)))
     context.memory_embeddings = np.ones((1, 7), dtype=np.float32)
-    with pytest.raises(
-        SettingsError, match=r"embeddings of 2 numbers, but remembered ones have 7; use the enc"
-    ):
+    with pytest.raises(SettingsError, match=r"embeddings of 2 numbers, but remembered ones have 7; use the enc"):
         SemanticSelector().select(context, gate_of(context))
 
 
@@ -142,7 +134,8 @@ def test_remembered_pictures_are_embedded_once_for_all_shots(
 ):
     encoder = row_encoder(np.eye(4, dtype=np.float32))
     memory = remember(numbered(2, start=2))
+    known: dict[str, np.ndarray] = {}
     for _ in range(3):
-        context = context_of(numbered(2), memory=memory, encoder=encoder)
+        context = context_of(numbered(2), memory=memory, encoder=encoder, known=known)
         assert [c.frame for c in SemanticSelector().select(context, gate_of(context))] == [0, 1]
     assert encoder.calls == [2, 1, 1, 2, 2]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storymem.engine.task import ClipRef, GenerateStep, MadeClip, MadeKeyframe, ShotOutcome, ShotTask
 from storymem.engine.toolbox import Toolbox, ToolboxRecipe
@@ -52,6 +53,7 @@ class Worker:
         self._toolbox = toolbox
         self._owns_toolbox = owns_toolbox
         self._turn = threading.Lock()
+        self._embeddings: dict[str, NDArray[np.float32]] = {}
 
     def close(self) -> None:
         """Release the toolbox, unless it is shared with the engine."""
@@ -119,7 +121,7 @@ class Worker:
 
     def _select(self, task: ShotTask, clip: Clip, outcome: ShotOutcome) -> ShotOutcome:
         try:
-            context = ClipContext(clip, task.first, task.visible, self._toolbox.encoder)
+            context = ClipContext(clip, task.first, task.visible, self._toolbox.encoder, self._embeddings)
             gate = FrameGate(self._toolbox.filters, context)
             chosen = _checked_candidates(self._toolbox.selector.select(context, gate), context)
             candidates = tuple(self._keep(task, context, gate, candidate) for candidate in chosen)
@@ -140,11 +142,11 @@ class Worker:
         frame = context.clip.frames[candidate.frame]
         path = task.file(f"keyframe_{candidate.frame:05d}.png")
         _write_durably(path, encode_png(frame))
-        embedding = None
-        if self._toolbox.encoder is not None and "embeddings" in vars(context):
-            embedding = np.asarray(context.embeddings[candidate.frame], dtype=np.float32)
+        picture, embedding = pixel_hash(frame), context.embedding_of(candidate.frame)
+        if embedding is not None:
+            self._embeddings[picture] = embedding
         scores = {**gate.scores(candidate.frame), **candidate.scores}
-        return MadeKeyframe(NewFile(path, file_digest(path)), pixel_hash(frame), candidate.frame, scores, embedding)
+        return MadeKeyframe(NewFile(path, file_digest(path)), picture, candidate.frame, scores, embedding)
 
     @contextmanager
     def _backbone_turn(self) -> Iterator[None]:

@@ -9,7 +9,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,6 @@ from storymem.interfaces.encoder import ImageTextEncoder
 from storymem.interfaces.memory import Keyframe
 from storymem.interfaces.plugin import Plugin, SettingsT
 from storymem.media.clip import Clip
-
-#: Embeddings of remembered pictures by keyframe id (their pixel hash), dropped with their encoder. A story's later
-#: shots see the keyframes of all earlier ones; without this each shot would embed them again.
-_REMEMBERED: WeakKeyDictionary[ImageTextEncoder, dict[str, NDArray[np.float32]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +63,14 @@ class ClipContext:
         clip: The clip.
         first: Index of the first frame that does not repeat the previous shot.
         memory: Keyframes visible to this shot, in story order.
+
+    Args:
+        clip: The clip.
+        first: See above.
+        memory: See above.
+        encoder: The run's encoder, if it has one.
+        known: Embeddings by keyframe id that were computed before; new ones are added. A worker keeps one such
+            table for all its shots, since each sees the keyframes of all earlier ones.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class ClipContext:
         first: int = 0,
         memory: Sequence[Keyframe] = (),
         encoder: ImageTextEncoder | None = None,
+        known: dict[str, NDArray[np.float32]] | None = None,
     ) -> None:
         self.clip = clip
         self.first = first
         self.memory = memory
         self._encoder = encoder
+        self._known = {} if known is None else known
 
     @property
     def encoder(self) -> ImageTextEncoder:
@@ -94,16 +99,20 @@ class ClipContext:
         """Unit embeddings of all frames, (T, D); computed once, in one pass."""
         return self.encoder.encode_images(self.clip.frames)
 
+    def embedding_of(self, frame: int) -> NDArray[np.float32] | None:
+        """Return the embedding (D,) of a frame if :attr:`embeddings` was needed before; computes nothing."""
+        computed: NDArray[np.float32] | None = vars(self).get("embeddings")
+        return None if computed is None else computed[frame]
+
     @cached_property
     def memory_embeddings(self) -> NDArray[np.float32]:
-        """Unit embeddings of ``memory``, (n, D); each picture is embedded once per encoder object."""
+        """Unit embeddings of ``memory``, (n, D)."""
         if not self.memory:
             return np.zeros((0, self.encoder.dimension), dtype=np.float32)
-        known = _REMEMBERED.setdefault(self.encoder, {})
         for keyframe in self.memory:
-            if keyframe.id not in known:
-                known[keyframe.id] = self.encoder.encode_images(keyframe.load()[None])[0]
-        return np.stack([known[keyframe.id] for keyframe in self.memory])
+            if keyframe.id not in self._known:
+                self._known[keyframe.id] = self.encoder.encode_images(keyframe.load()[None])[0]
+        return np.stack([self._known[keyframe.id] for keyframe in self.memory])
 
 
 class FrameFilter(Plugin[SettingsT]):
