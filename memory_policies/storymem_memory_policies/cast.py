@@ -99,9 +99,7 @@ def cast_of(board: Storyboard) -> Cast:
         return Cast(Source.SCHEDULE, tuple(tuple(dict.fromkeys(shot.entities)) for shot in board))
     if board.entities:
         cast = Cast(Source.NAMES, tuple(_named(board)))
-        logger.warning(
-            "no shot lists its entities; took them from %d names in its prompts", len(board.entities)
-        )
+        logger.warning("no shot lists its entities; took them from %d names in its prompts", len(board.entities))
         return cast
     cast = Cast(Source.PROMPTS, tuple(_marked([shot.shot.prompt for shot in board])))
     found = sorted({entity for entities in cast.by_shot for entity in entities})
@@ -111,9 +109,7 @@ def cast_of(board: Storyboard) -> Cast:
 
 def _named(board: Storyboard) -> Iterable[tuple[str, ...]]:
     patterns = {
-        entity.id: re.compile(
-            "|".join(_whole(word) for word in sorted({entity.label, entity.id})), re.IGNORECASE
-        )
+        entity.id: re.compile("|".join(_whole(word) for word in sorted({entity.label, entity.id})), re.IGNORECASE)
         for entity in board.script.entities
     }
     for shot in board:

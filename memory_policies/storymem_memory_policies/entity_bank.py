@@ -35,9 +35,7 @@ class EntityBank(EntityPolicy[EntityBankSettings]):
     def sees(self, board: Storyboard, shot: BoardShot) -> Sequence[int]:
         """Return the first ``tries`` shots of each needed entity."""
         cast = self.cast(board)
-        return sorted(
-            {p for e in cast.of(shot) for p in cast.appearances(e, shot.position)[: self.settings.tries]}
-        )
+        return sorted({p for e in cast.of(shot) for p in cast.appearances(e, shot.position)[: self.settings.tries]})
 
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
         """Return the bank's entries for the shot's entities, in story order; first listed, first served."""

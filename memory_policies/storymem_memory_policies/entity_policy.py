@@ -7,7 +7,7 @@ whose description an image-text encoder finds in the picture.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -43,6 +43,8 @@ EntitySettingsT = TypeVar("EntitySettingsT", bound=EntitySettings, default=Entit
 class EntityPolicy(MemoryPolicy[EntitySettingsT]):
     """Base of policies that remember by entity."""
 
+    Settings: ClassVar[type[PluginSettings]] = EntitySettings
+
     def __init__(self, settings: EntitySettingsT | None = None) -> None:
         super().__init__(settings)
         self.needs_encoder = self.settings.shown == "similarity"
@@ -67,9 +69,7 @@ class EntityPolicy(MemoryPolicy[EntitySettingsT]):
     def sharing(self, board: Storyboard, shot: BoardShot, most: int) -> Sequence[int]:
         """Return earlier shots that share an entity with ``shot``, the first and last ``most`` of each."""
         cast = self.cast(board)
-        return sorted(
-            {p for entity in cast.of(shot) for p in cast.edge_appearances(entity, shot.position, most)}
-        )
+        return sorted({p for entity in cast.of(shot) for p in cast.edge_appearances(entity, shot.position, most)})
 
 
 def _seen(view: MemoryView, needed: Sequence[str], scheduled: Shown, threshold: float) -> Shown:
@@ -82,9 +82,7 @@ def _seen(view: MemoryView, needed: Sequence[str], scheduled: Shown, threshold: 
     for keyframe, row in zip(relevant, found, strict=True):
         visible = {entity for entity, hit in zip(needed, row, strict=True) if hit}
         # A reference image is of its entity whatever an encoder says.
-        shown[keyframe.id] = (
-            scheduled[keyframe.id] if keyframe.is_reference else scheduled[keyframe.id] & visible
-        )
+        shown[keyframe.id] = scheduled[keyframe.id] if keyframe.is_reference else scheduled[keyframe.id] & visible
     return shown
 
 

@@ -20,11 +20,17 @@ from dataclasses import dataclass
 from storymem.interfaces.memory import REFERENCE_POSITION
 from storymem.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.cast import Cast
-from storymem_memory_policies.covering import best_cover, greedy_order
+from storymem_memory_policies.covering import best_cover
 
-#: Candidates considered for each needed entity, shallowest first. Stories of up to this many shots are
-#: planned exactly.
+#: Candidates considered for each needed entity, shallowest first; shorter stories are planned exactly.
 REACH = 64
+#: The same for stories longer than LONG shots, where planning would otherwise take seconds.
+REACH_LONG = 20
+LONG = 500
+#: Candidates considered as second views, those first that show most.
+VIEWS = 16
+#: Shots with the same needed entities that are considered as second views of each other.
+COPIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class _Planner:
         self.cast, self.frames, self.miss, self.anchor = cast, frames, miss, anchor
         self.remembered: list[tuple[int, ...]] = []
         self.depth: list[int] = []
+        self._reach = REACH if len(board) <= LONG else REACH_LONG
         # For each entity, (depth, -size of cast, position) of shots that show it, best first.
         self._index: dict[str, list[tuple[int, int, int]]] = {}
         for entity in board.script.entities:
@@ -91,7 +98,7 @@ class _Planner:
         for entity in entities:
             known = self._index.setdefault(entity, [])
             insort(known, (depth, -len(entities), shot.position))
-            del known[REACH:]
+            del known[self._reach :]
 
     def _choose(self, needed: Sequence[str], floor: int) -> list[int]:
         candidates = self._candidates(needed)
@@ -105,35 +112,46 @@ class _Planner:
         return [candidates[i].position for i in cover if candidates[i].position != REFERENCE_POSITION]
 
     def _candidates(self, needed: Sequence[str]) -> list[_Candidate]:
+        """Return what shows any of ``needed``, shallowest first; of equal ones only as many as can be useful."""
         masks: dict[int, int] = {}
         for bit, entity in enumerate(needed):
             for _, _, position in self._index.get(entity, ()):
-                # References share a position but each shows one entity only.
+                # References share a position, but each shows one entity only.
                 key = position if position != REFERENCE_POSITION else -1 - bit
                 masks[key] = masks.get(key, 0) | 1 << bit
+        alike: dict[int, list[tuple[int, int]]] = {}
+        for key, mask in masks.items():
+            alike.setdefault(mask, []).append((self.depth[key], key) if key >= 0 else (0, REFERENCE_POSITION))
+        copies = COPIES if self.miss else 1
         found = [
-            _Candidate(max(key, REFERENCE_POSITION), self.depth[key] if key >= 0 else 0, mask)
-            for key, mask in masks.items()
+            _Candidate(position, depth, mask)
+            for mask, places in alike.items()
+            for depth, position in (sorted(places)[:copies] if copies > 1 else (min(places),))
         ]
-        found.sort(key=lambda c: (c.depth, c.position))
-        return found if self.miss else list({c.mask: c for c in reversed(found)}.values())[::-1]
+        return sorted(found, key=lambda c: (c.depth, c.position))
 
 
 def _shallowest(
     candidates: Sequence[_Candidate], masks: Sequence[int], frames: int, goal: int, floor: int
 ) -> tuple[int, list[int]]:
     """Return how many candidates are no deeper than needed for the best cover, and that cover."""
-    best = best_cover(masks, frames, goal)
-    target = _held(masks, best).bit_count()
+    target = goal.bit_count()
+    best: list[int] | None = None
+    union = within = 0
     level = max(floor, candidates[0].depth)
     while True:
-        within = sum(1 for candidate in candidates if candidate.depth <= level)
-        if within == len(masks):
-            return within, best
-        if _held(masks, range(within)).bit_count() >= target:
+        while within < len(masks) and candidates[within].depth <= level:
+            union |= masks[within]
+            within += 1
+        if union.bit_count() >= target:
             cover = best_cover(masks[:within], frames, goal)
             if _held(masks, cover).bit_count() >= target:
                 return within, cover
+            if best is None:  # not everything fits: how much would, at any depth?
+                best = best_cover(masks, frames, goal)
+                target = _held(masks, best).bit_count()
+                union, within, level = 0, 0, max(floor, candidates[0].depth)
+                continue
         level = candidates[within].depth
 
 
@@ -146,9 +164,21 @@ def _held(masks: Sequence[int], chosen: Sequence[int]) -> int:
 
 def _second_views(masks: Sequence[int], cover: Sequence[int], most: int, miss: float) -> list[int]:
     """Return further candidates, those first that raise the expected coverage most."""
-    bits = range(max(mask.bit_length() for mask in masks))
-    held = [frozenset(str(bit) for bit in bits if mask >> bit & 1) for mask in masks]
-    first = {index: place for place, index in enumerate(cover)}
-    needed = frozenset().union(*held)
-    order = greedy_order(held, needed, len(cover) + most, lambda i: (first.get(i, len(masks)), i), miss)
-    return [index for index in order if index not in first][:most]
+    weights = [1.0] * max(mask.bit_length() for mask in masks)
+    for index in cover:
+        _use(weights, masks[index], miss)
+    rest = sorted(set(range(len(masks))).difference(cover), key=lambda i: (-masks[i].bit_count(), i))[:VIEWS]
+    views: list[int] = []
+    while rest and len(views) < most:
+        gains = [(-round(sum(w for bit, w in enumerate(weights) if masks[i] >> bit & 1), 9), i) for i in rest]
+        best = min(gains)[1]
+        views.append(best)
+        rest.remove(best)
+        _use(weights, masks[best], miss)
+    return views
+
+
+def _use(weights: list[float], mask: int, miss: float) -> None:
+    for bit in range(len(weights)):
+        if mask >> bit & 1:
+            weights[bit] *= miss
