@@ -14,9 +14,7 @@ def drawing(width=832, height=480):
     image = Image.new("RGB", (width, height), (226, 232, 236))
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, height * 2 // 3, width, height), fill=(196, 206, 184))
-    draw.ellipse(
-        (width // 3, height // 4, width // 2, height * 3 // 4), fill=(214, 170, 150), outline=(60, 60, 60)
-    )
+    draw.ellipse((width // 3, height // 4, width // 2, height * 3 // 4), fill=(214, 170, 150), outline=(60, 60, 60))
     return image
 
 
@@ -75,9 +73,7 @@ def test_sharpness_does_not_depend_on_resolution(context_of, factor):
 
 
 def test_a_large_flat_frame_has_no_sharpness(context_of):
-    (verdict,) = judge(
-        SharpnessFilter(SharpnessSettings(threshold=0.5)), context_of, Image.new("RGB", (832, 480))
-    )
+    (verdict,) = judge(SharpnessFilter(SharpnessSettings(threshold=0.5)), context_of, Image.new("RGB", (832, 480)))
     assert (verdict.keep, verdict.score) == (False, 0.0)
 
 

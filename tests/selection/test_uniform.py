@@ -78,9 +78,7 @@ def test_stretches_cover_every_frame_once_and_evenly(first, length, count):
 
 @given(scores=st.lists(st.booleans(), min_size=1, max_size=30), count=st.integers(1, 6))
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_stretch_with_a_good_frame_gives_one(
-    numbered, context_of, gate_of, score_filter, scores, count
-):
+def test_every_stretch_with_a_good_frame_gives_one(numbered, context_of, gate_of, score_filter, scores, count):
     context = context_of(numbered(len(scores)))
     chosen = select(context, gate_of(context, quality=score_filter([5.0 * s for s in scores])), count=count)
     parts = stretches(range(len(scores)), count)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from storymem.plugin import Register, hookimpl
 from storymem_plugins.encoders.settings import ClipSettings, OpenClipSettings
+from storymem_plugins.selection.aesthetic import AestheticFilter
 from storymem_plugins.selection.diverse import DiverseSelector
 from storymem_plugins.selection.duplicate import DuplicateFilter
 from storymem_plugins.selection.exposure import ExposureFilter
+from storymem_plugins.selection.hpsv3 import HpsFilter
 from storymem_plugins.selection.scene_change import SceneChangeSelector
 from storymem_plugins.selection.semantic import SemanticSelector
 from storymem_plugins.selection.sharpness import SharpnessFilter
@@ -25,8 +27,10 @@ def storymem_keyframe_selectors(register: Register) -> None:
 @hookimpl
 def storymem_frame_filters(register: Register) -> None:
     """Register the built-in filters."""
+    register("aesthetic", AestheticFilter)
     register("duplicate", DuplicateFilter)
     register("exposure", ExposureFilter)
+    register("hpsv3", HpsFilter)
     register("sharpness", SharpnessFilter)
 
 
