@@ -30,9 +30,7 @@ def test_any_legal_request(golden_vae, memory, frames, height, width, given_fram
         given_frames = 1
     images = pixels(batch, memory, 3, 40, 24)
     condition = pixels(batch, given_frames, 3, height, width)
-    y = build_conditioning(
-        golden_vae, frames=frames, height=height, width=width, memory=images, condition=condition
-    )
+    y = build_conditioning(golden_vae, frames=frames, height=height, width=width, memory=images, condition=condition)
     steps = (frames - 1) // 4 + 1
     assert y.shape == (batch, 20, memory + steps, height // 8, width // 8)
     mask = y[:, :4, :, 0, 0]
@@ -57,9 +55,7 @@ def test_batch_of_two_equals_two_runs(golden_vae):
     images, condition = pixels(2, 3, 3, 40, 40), pixels(2, 5, 3, 32, 32)
     kwargs = {"frames": 9, "height": 32, "width": 32}
     both = build_conditioning(golden_vae, memory=images, condition=condition, **kwargs)
-    one = [
-        build_conditioning(golden_vae, memory=images[[n]], condition=condition[[n]], **kwargs) for n in (0, 1)
-    ]
+    one = [build_conditioning(golden_vae, memory=images[[n]], condition=condition[[n]], **kwargs) for n in (0, 1)]
     torch.testing.assert_close(both, torch.cat(one))
 
 
@@ -90,9 +86,7 @@ def test_contradictions_are_refused(golden_vae):
     with pytest.raises(ConditioningError, match="both"):
         build_conditioning(golden_vae, memory=images, memory_latents=images, frames=5, height=32, width=32)
     with pytest.raises(ConditioningError, match="batch sizes"):
-        build_conditioning(
-            golden_vae, memory=images, condition=pixels(2, 1, 3, 32, 32), frames=5, height=32, width=32
-        )
+        build_conditioning(golden_vae, memory=images, condition=pixels(2, 1, 3, 32, 32), frames=5, height=32, width=32)
     with pytest.raises(GeometryError, match="2 handed-over"):
         build_conditioning(golden_vae, condition=images, frames=5, height=32, width=32)
     with pytest.raises(ConditioningError, match="5 condition frames for a clip of 1"):

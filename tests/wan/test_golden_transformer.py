@@ -14,9 +14,7 @@ def model(golden_transformer):
 
 
 @pytest.mark.parametrize("memory", [1, 3])
-@pytest.mark.parametrize(
-    ("shift", "wanted"), [(1, "out_S1"), (5, "out_S5"), ("contiguous", "out_original_release")]
-)
+@pytest.mark.parametrize(("shift", "wanted"), [(1, "out_S1"), (5, "out_S5"), ("contiguous", "out_original_release")])
 def test_memory_shift(model, golden_inputs, transformer_golden, memory, shift, wanted):
     rope = install_memory_rope(model, shift)
     rope.memory_frames, rope.explicit_positions = memory, None

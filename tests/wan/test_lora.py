@@ -43,9 +43,7 @@ def run(model: WanTransformer3DModel) -> torch.Tensor:
     return model(inputs, torch.tensor([500]), text).sample
 
 
-def public_tensors(
-    layers: int = 2, rank: int = RANK, seed: int = 0, dim: int = 24
-) -> dict[str, torch.Tensor]:
+def public_tensors(layers: int = 2, rank: int = RANK, seed: int = 0, dim: int = 24) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     sides = {"ffn.0": (16, dim), "ffn.2": (dim, 16)}
     tensors = {}
@@ -174,9 +172,7 @@ BROKEN = {
         "matches 19 layers but not 1 others: blocks.0.attn1.to_q",
     ),
     "unknown layer": (
-        lambda t: t.update(
-            {f"base_model.model.blocks.9.ffn.0.lora_{f}.weight": torch.zeros(4, 4) for f in "AB"}
-        ),
+        lambda t: t.update({f"base_model.model.blocks.9.ffn.0.lora_{f}.weight": torch.zeros(4, 4) for f in "AB"}),
         "1 of 21 layers do not exist in this model: blocks.9.ffn.net.0.proj",
     ),
     "other shape": (
@@ -184,9 +180,7 @@ BROKEN = {
         "blocks.0.attn1.to_q is for a 24x99 layer but this model's is 24x24",
     ),
     "mixed rank": (
-        lambda t: t.update(
-            {f"{Q}.lora_A.weight": torch.zeros(2, 24), f"{Q}.lora_B.weight": torch.zeros(24, 2)}
-        ),
+        lambda t: t.update({f"{Q}.lora_A.weight": torch.zeros(2, 24), f"{Q}.lora_B.weight": torch.zeros(24, 2)}),
         "most layers have rank 4 but blocks.0.attn1.to_q has 2",
     ),
     "unfitting pair": (

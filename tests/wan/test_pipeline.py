@@ -91,9 +91,7 @@ def test_constants_are_encoded_once(tiny_folder, monkeypatch):
     pipeline = load(tiny_folder)
     calls = []
     encode = pipeline.vae.encode
-    monkeypatch.setattr(
-        pipeline.vae, "encode", lambda x, **kw: calls.append(tuple(x.shape)) or encode(x, **kw)
-    )
+    monkeypatch.setattr(pipeline.vae, "encode", lambda x, **kw: calls.append(tuple(x.shape)) or encode(x, **kw))
     pipeline(shot(2), FEW)
     assert calls == [(1, 3, 1, 32, 48)] * 2 + [(1, 3, 9, 32, 48)]
     pipeline(shot(2, seed=1, prompt="another"), FEW)

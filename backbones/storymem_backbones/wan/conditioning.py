@@ -120,9 +120,7 @@ def _no_frames(memory: Tensor | None, memory_latents: Tensor | None, batch: int)
 
 def _assemble(memory: Tensor | None, video: Tensor, steps: int, condition_frames: int) -> Tensor:
     if video.shape[2] != steps:
-        raise ConditioningError(
-            f"the encoder made {video.shape[2]} latent frames where {steps} were expected"
-        )
+        raise ConditioningError(f"the encoder made {video.shape[2]} latent frames where {steps} were expected")
     latents = video if memory is None else torch.cat([memory.to(video), video], dim=2)
     mask = conditioning_mask(latents.shape[2] - steps, steps, condition_frames).to(latents)
     grid = mask[None, :, :, None, None].expand(latents.shape[0], -1, -1, *latents.shape[-2:])

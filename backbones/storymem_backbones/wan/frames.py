@@ -25,9 +25,7 @@ def as_rgb(image: Image.Image | NDArray[np.uint8]) -> Frames:
     if isinstance(image, np.ndarray):
         layout = image.shape[2:] in ((), (1,), (3,), (4,)) and image.ndim in (2, 3) and image.size
         if image.dtype != np.uint8 or not layout:
-            raise ConditioningError(
-                f"memory image of type {image.dtype} and shape {image.shape}: give uint8 (H, W, 3)"
-            )
+            raise ConditioningError(f"memory image of type {image.dtype} and shape {image.shape}: give uint8 (H, W, 3)")
         image = Image.fromarray(image.squeeze(-1) if image.shape[2:] == (1,) else image)
     upright = ImageOps.exif_transpose(image)
     if upright.has_transparency_data:

@@ -28,8 +28,7 @@ def mode_for(memory_frames: int, condition_frames: int) -> Mode:
     """
     if condition_frames not in CONDITION_FRAMES.values():
         raise GeometryError(
-            f"{condition_frames} handed-over frames: Wan M2V takes 0 (a cut), 1 (the last frame) or 5 (the "
-            f"last five)"
+            f"{condition_frames} handed-over frames: Wan M2V takes 0 (a cut), 1 (the last frame) or 5 (the last five)"
         )
     return mode_of(condition_frames, memory_frames)
 
@@ -75,15 +74,11 @@ def m2v_size(image_height: int, image_width: int, max_area: int) -> tuple[int, i
         GeometryError: If a side is not positive or the area is too small for one patch.
     """
     if min(image_height, image_width, max_area) < 1:
-        raise GeometryError(
-            f"an image of {image_width}x{image_height} and an area of {max_area}: all must be positive"
-        )
+        raise GeometryError(f"an image of {image_width}x{image_height} and an area of {max_area}: all must be positive")
     aspect = image_height / image_width
     height, width = (_patch_aligned(max_area * aspect), _patch_aligned(max_area / aspect))
     if min(height, width) < SIZE_MULTIPLE:
-        raise GeometryError(
-            f"an area of {max_area} pixels at {image_width}x{image_height} leaves no room for a patch"
-        )
+        raise GeometryError(f"an area of {max_area} pixels at {image_width}x{image_height} leaves no room for a patch")
     return height, width
 
 

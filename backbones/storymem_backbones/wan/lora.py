@@ -80,9 +80,7 @@ def load_m2v_lora(
         raise LoraError(f"{name}: the adapter name {adapter!r} is taken; give this LoRA another name")
     if weights.other_keys:
         some = some_of(weights.other_keys)
-        _log.warning(
-            "%s: %d tensors are not LoRA and are not applied: %s", name, len(weights.other_keys), some
-        )
+        _log.warning("%s: %d tensors are not LoRA and are not applied: %s", name, len(weights.other_keys), some)
     _inject(transformer, weights, adapter)
     set_lora_weights(transformer, {adapter: weight})
     return LoraReport(adapter, len(weights.factors), weights.rank, weights.scale, weights.other_keys)
@@ -92,9 +90,7 @@ def set_lora_weights(transformer: "WanTransformer3DModel", weights: Mapping[str,
     """Set the strength of named adapters and switch all adapters on."""
     unknown = sorted(set(weights) - set(_adapters(transformer)))
     if unknown:
-        raise LoraError(
-            f"no LoRA named {', '.join(unknown)} on this transformer; there is {_adapters(transformer)}"
-        )
+        raise LoraError(f"no LoRA named {', '.join(unknown)} on this transformer; there is {_adapters(transformer)}")
     for module in _lora_layers(transformer).values():
         module.set_adapter(_adapters(transformer))
         for adapter, weight in weights.items():
@@ -113,8 +109,7 @@ def merge_loras(transformer: "WanTransformer3DModel") -> None:
         for adapter in module.active_adapters:
             if adapter in module.lora_A:
                 factors = (
-                    module.lora_B[adapter].weight.detach().float()
-                    @ module.lora_A[adapter].weight.detach().float()
+                    module.lora_B[adapter].weight.detach().float() @ module.lora_A[adapter].weight.detach().float()
                 )
                 total = total + module.scaling[adapter] * factors
         base.weight.data = total.to(base.weight.dtype)
@@ -143,9 +138,7 @@ def extract_lora(transformer: "WanTransformer3DModel", adapter: str = "m2v") -> 
     if adapter not in _adapters(transformer):
         raise LoraError(f"no LoRA named {adapter} on this transformer; there is {_adapters(transformer)}")
     layers = {n: m for n, m in _lora_layers(transformer).items() if adapter in m.lora_A}
-    factors = {
-        n: (m.lora_A[adapter].weight.detach(), m.lora_B[adapter].weight.detach()) for n, m in layers.items()
-    }
+    factors = {n: (m.lora_A[adapter].weight.detach(), m.lora_B[adapter].weight.detach()) for n, m in layers.items()}
     config: Any = transformer.peft_config[adapter]
     return LoraWeights(factors, config.r, config.lora_alpha, config.use_rslora)
 
@@ -162,9 +155,7 @@ def _inject(transformer: "WanTransformer3DModel", weights: LoraWeights, adapter:
     with warnings.catch_warnings():
         # A stack of several adapters is what is wanted here.
         warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
-        transformer.load_lora_adapter(
-            state, prefix=None, adapter_name=adapter, metadata=_peft_config(weights)
-        )
+        transformer.load_lora_adapter(state, prefix=None, adapter_name=adapter, metadata=_peft_config(weights))
 
 
 def _check_fits(transformer: nn.Module, weights: LoraWeights, name: str, every_layer: bool) -> None:

@@ -81,9 +81,7 @@ def parse_lora(
     rank = max(set(ranks), key=ranks.count)
     if set(ranks) != {rank}:
         odd = next(module for module, (a, _) in factors.items() if a.shape[0] != rank)
-        raise LoraError(
-            f"{name}: most layers have rank {rank} but {odd} has {factors[odd][0].shape[0]}; not supported"
-        )
+        raise LoraError(f"{name}: most layers have rank {rank} but {odd} has {factors[odd][0].shape[0]}; not supported")
     stated_alpha, stated_rslora = _stated_scale(parts, metadata, rank, name)
     alpha = stated_alpha if alpha is None else alpha
     rslora = stated_rslora if rslora is None else rslora
@@ -124,9 +122,7 @@ def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 return {key: file.get_tensor(key) for key in names}, dict(file.metadata() or {})
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise LoraError(
-            f"{path}: not a readable LoRA file ({type(error).__name__}); download it again"
-        ) from error
+        raise LoraError(f"{path}: not a readable LoRA file ({type(error).__name__}); download it again") from error
     if not isinstance(loaded, dict):
         raise LoraError(f"{path}: holds a {type(loaded).__name__}, not a dictionary of tensors")
     inner = loaded.get("state_dict", loaded)
@@ -143,15 +139,11 @@ def _only_expert(tensors: Mapping[str, Tensor], expert: Expert | None, name: str
     if expert is None:
         raise LoraError(f"{name}: holds both experts; say which to take (high or low)")
     if expert not in experts:
-        raise LoraError(
-            f"{name}: holds only the {next(iter(experts))}-noise expert, not the {expert}-noise one"
-        )
+        raise LoraError(f"{name}: holds only the {next(iter(experts))}-noise expert, not the {expert}-noise one")
     return {key: tensor for key, tensor in tensors.items() if named[key] in (expert, None)}
 
 
-def _collect(
-    tensors: Mapping[str, Tensor], name: str
-) -> tuple[dict[str, dict[str, Tensor]], tuple[str, ...]]:
+def _collect(tensors: Mapping[str, Tensor], name: str) -> tuple[dict[str, dict[str, Tensor]], tuple[str, ...]]:
     parts: dict[str, dict[str, Tensor]] = {}
     other = []
     for key, tensor in tensors.items():
@@ -204,10 +196,7 @@ def _config(metadata: Mapping[str, str], name: str) -> dict[str, object]:
     try:
         if _DIFFUSERS_METADATA in metadata:
             config = json.loads(metadata[_DIFFUSERS_METADATA])
-            return {
-                key.removeprefix("transformer_2.").removeprefix("transformer."): v
-                for key, v in config.items()
-            }
+            return {key.removeprefix("transformer_2.").removeprefix("transformer."): v for key, v in config.items()}
         known = ("r", "lora_alpha", "use_rslora")
         return {key: json.loads(metadata[key].lower()) for key in known if key in metadata}
     except json.JSONDecodeError as error:

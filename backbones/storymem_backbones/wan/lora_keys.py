@@ -26,13 +26,9 @@ DIFFUSERS_TARGETS = tuple(
 _TO_DIFFUSERS = dict(zip(TARGETS, DIFFUSERS_TARGETS, strict=True))
 _TO_PUBLIC = {ours: theirs for theirs, ours in _TO_DIFFUSERS.items()}
 
-_PREFIX = re.compile(
-    r"^(?:base_model\.model\.|diffusion_model\.|model\.diffusion_model\.|transformer(?:_2)?\.)+"
-)
+_PREFIX = re.compile(r"^(?:base_model\.model\.|diffusion_model\.|model\.diffusion_model\.|transformer(?:_2)?\.)+")
 _EXPERT = re.compile(r"^(?:base_model\.model\.)?(high|low)_noise_model\.")
-_LEAF = re.compile(
-    r"^(?P<module>.+?)\.(?P<kind>lora_A|lora_B|lora_down|lora_up|alpha)(?:\.[^.]+)?(?:\.weight)?$"
-)
+_LEAF = re.compile(r"^(?P<module>.+?)\.(?P<kind>lora_A|lora_B|lora_down|lora_up|alpha)(?:\.[^.]+)?(?:\.weight)?$")
 _MODULE = re.compile(r"^blocks\.(?P<block>\d+)\.(?P<layer>.+)$")
 _KINDS = {
     "lora_A": "lora_A",

@@ -17,12 +17,14 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from torch import Tensor
 
 from storymem.media.clip import Frames
+from storymem_backbones.wan.caching import cache_config, steps_per_expert
 from storymem_backbones.wan.conditioning import build_conditioning, encode_memory
 from storymem_backbones.wan.errors import ConditioningError, GenerationError
 from storymem_backbones.wan.frames import as_rgb, to_frames, to_pixels
 from storymem_backbones.wan.geometry import LATENT_CHANNELS
 from storymem_backbones.wan.positions import PAPER_SHIFT, Shift, install_memory_rope
 from storymem_backbones.wan.sampler import m2v_scheduler, uses_high_noise
+from storymem_backbones.wan.settings import Caching
 from storymem_backbones.wan.shot import Picture, Sampling, ShotInputs, StepCallback
 
 Expert = Literal["high", "low"]
@@ -62,10 +64,14 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
     Attributes:
         memory_shift: S of the temporal positions; see `set_memory_shift`.
         text_tokens: Length that prompts are zero-padded to. The padding is attended, as in training.
+        caching: Skip work between similar steps.
     """
 
     memory_shift: Shift = PAPER_SHIFT
     text_tokens: int = 512
+    caching: Caching | None = None
+
+    _cached_for: tuple[Caching | None, Sampling | None] = (None, None)
 
     @cached_property
     def texts(self) -> TensorCache:
@@ -120,9 +126,7 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             text = self.encode_text(shot, sampling)
             y = self.encode_conditioning(shot)
             noise = torch.randn(shape, generator=torch.Generator().manual_seed(shot.seed))
-            latents = self.denoise(
-                noise, y, text, sampling, memory_frames=len(shot.memory), progress=progress
-            )
+            latents = self.denoise(noise, y, text, sampling, memory_frames=len(shot.memory), progress=progress)
             return self.decode(latents[:, :, len(shot.memory) :])
         finally:
             self.maybe_free_model_hooks()
@@ -178,6 +182,7 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         latents, text = latents.to(device), text.to(device)
         y = None if y is None else y.to(device)
         self._reset_experts(memory_frames)
+        self._prepare_caches(sampling)
         scheduler = m2v_scheduler(sampling.steps, sampling.flow_shift, device)
         timesteps = scheduler.timesteps.tolist()
         report = progress or (lambda done, total: None)
@@ -242,6 +247,18 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             rope = install_memory_rope(transformer, self.memory_shift)
             rope.memory_frames, rope.explicit_positions = memory_frames, None
             transformer._reset_stateful_cache()
+
+    def _prepare_caches(self, sampling: Sampling) -> None:
+        wanted = (self.caching, sampling)
+        if wanted == self._cached_for:
+            return
+        steps = steps_per_expert(sampling)
+        for expert, transformer in self.experts.items():
+            if transformer.is_cache_enabled:
+                transformer.disable_cache()
+            if self.caching is not None:
+                transformer.enable_cache(cache_config(self.caching, expert, steps[expert]))
+        self._cached_for = wanted
 
     def _check_mode(self, shot: ShotInputs) -> None:
         mode = shot.mode

@@ -34,9 +34,7 @@ def temporal_positions(memory_frames: int, video_frames: int, shift: Shift = PAP
         ConditioningError: If a count is negative or the shift is not positive.
     """
     if memory_frames < 0 or video_frames < 0:
-        raise ConditioningError(
-            f"{memory_frames} memory and {video_frames} video latents: neither may be negative"
-        )
+        raise ConditioningError(f"{memory_frames} memory and {video_frames} video latents: neither may be negative")
     if shift == "contiguous":
         return list(range(memory_frames + video_frames))
     if shift < 1:
@@ -103,22 +101,14 @@ class MemoryRotaryPosEmbed(nn.Module):
                 )
             return self.explicit_positions
         if self.memory_frames > latent_frames:
-            raise ConditioningError(
-                f"{self.memory_frames} memory frames but only {latent_frames} latent frames"
-            )
+            raise ConditioningError(f"{self.memory_frames} memory frames but only {latent_frames} latent frames")
         return temporal_positions(self.memory_frames, latent_frames - self.memory_frames, self.shift)
 
-    def _build(
-        self, positions: Sequence[int], rows: int, columns: int, device: torch.device
-    ) -> tuple[Tensor, Tensor]:
+    def _build(self, positions: Sequence[int], rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
         counts = (len(positions), rows, columns)
         axes = [
-            self._angles(axis, dim)
-            .reshape([-1 if i == n else 1 for i in range(3)] + [dim // 2])
-            .expand(*counts, -1)
-            for n, (axis, dim) in enumerate(
-                zip((positions, range(rows), range(columns)), self.axis_dims, strict=True)
-            )
+            self._angles(axis, dim).reshape([-1 if i == n else 1 for i in range(3)] + [dim // 2]).expand(*counts, -1)
+            for n, (axis, dim) in enumerate(zip((positions, range(rows), range(columns)), self.axis_dims, strict=True))
         ]
         angles = torch.cat(axes, dim=-1).reshape(1, -1, 1, sum(self.axis_dims) // 2)
         # float64 on the CPU, so that every device gets the same float32 table.

@@ -22,9 +22,7 @@ from storymem_backbones.wan.sampler import M2V_BOUNDARY, m2v_scheduler
 TEXT_WIDTH = 32
 
 
-def write_tiny_pipeline(
-    folder: Path, *, experts: int = 2, text_to_video: bool = False, seed: int = 0
-) -> Path:
+def write_tiny_pipeline(folder: Path, *, experts: int = 2, text_to_video: bool = False, seed: int = 0) -> Path:
     """Write a random pipeline and return its folder.
 
     Args:
@@ -35,9 +33,7 @@ def write_tiny_pipeline(
     """
     with quiet_libraries(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        _random_pipeline(experts, LATENT_CHANNELS if text_to_video else INPUT_CHANNELS).save_pretrained(
-            folder
-        )
+        _random_pipeline(experts, LATENT_CHANNELS if text_to_video else INPUT_CHANNELS).save_pretrained(folder)
     return folder
 
 

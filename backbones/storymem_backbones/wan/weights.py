@@ -141,13 +141,10 @@ def _experts(path: Path, index: dict[str, Any]) -> tuple[str, ...]:
     two = index.get("boundary_ratio") is not None
     if (two or listed) and not present:
         raise WeightsError(
-            f"{path}: the low-noise expert (folder transformer_2) is missing; this model has two: "
-            "download both"
+            f"{path}: the low-noise expert (folder transformer_2) is missing; this model has two: download both"
         )
     if present and not listed:
-        raise WeightsError(
-            f"{path}: folder transformer_2 is not listed in model_index.json; add it or remove it"
-        )
+        raise WeightsError(f"{path}: folder transformer_2 is not listed in model_index.json; add it or remove it")
     return ("transformer", "transformer_2") if present else ("transformer",)
 
 

@@ -1,0 +1,210 @@
+"""Wan M2V behind the framework's Backbone interface (StoryMem, arXiv 2512.19539, section 3).
+
+Loads weights at the first shot and keeps them. Knows nothing about stories, graphs or run folders.
+"""
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from storymem.errors import SettingsError
+from storymem.interfaces import Backbone, Capabilities, Check, GenerationRequest, Mode, Progress
+from storymem.media.clip import Clip, Frames
+from storymem_backbones.wan.build import build_pipeline, require_device, stacked_loras
+from storymem_backbones.wan.errors import GenerationError, WeightsError
+from storymem_backbones.wan.estimate import GIB, Estimate, estimate_shot
+from storymem_backbones.wan.fingerprint import picture_fingerprint
+from storymem_backbones.wan.geometry import SIZE_MULTIPLE, TEMPORAL_STRIDE, mode_for
+from storymem_backbones.wan.manifest import Manifest, read_manifest
+from storymem_backbones.wan.pipeline import WanMemoryPipeline
+from storymem_backbones.wan.profiles import Profile, smaller_profile
+from storymem_backbones.wan.settings import WanSettings
+from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.weights import inspect_weights, locate_weights
+
+_MOST_MEMORY = 16
+
+
+class WanBackbone(Backbone[WanSettings]):
+    """Make shots with Wan 2.2 and StoryMem's M2V LoRA, or with any small model of the same classes."""
+
+    version = "1"
+    shot_options = frozenset({"steps", "guidance_high", "guidance_low", "flow_shift", "negative_prompt"})
+
+    def __init__(self, settings: WanSettings | None = None) -> None:
+        super().__init__(settings)
+        self._loaded: tuple[bool, WanMemoryPipeline] | None = None
+
+    def capabilities(self) -> Capabilities:
+        """Native size, length and speed of the model folder; Wan2.2-A14B's where it is not downloaded yet."""
+        manifest = self._manifest()
+        return Capabilities(
+            modes=frozenset(Mode),
+            size=(manifest.width, manifest.height),
+            size_multiple=SIZE_MULTIPLE,
+            frames=manifest.frames,
+            frame_step=TEMPORAL_STRIDE,
+            fps=manifest.fps,
+            max_memory=_MOST_MEMORY,
+            max_handover=5,
+        )
+
+    def fingerprint(self) -> str:
+        """Weights, LoRAs, number formats and every setting that changes the picture; see `picture_fingerprint`."""
+        manifest = self._manifest()
+        loras = stacked_loras(self.settings, manifest, self._folder_if_there() or Path())
+        text = picture_fingerprint(self.settings, manifest, self._sampling(self.settings, manifest), loras)
+        return f"{type(self).__module__}:{type(self).__qualname__}/{self.version}/{text}"
+
+    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+        """Make one clip; see `storymem.interfaces.Backbone`.
+
+        Raises:
+            GeometryError: Wrong size, length or number of handed-over frames.
+            GenerationError: The GPU is out of memory, or numbers stopped being finite.
+            WeightsError: Weights are missing or wrong.
+            LoraError: A LoRA does not fit.
+        """
+        settings = self.settings.model_copy(update=dict(request.options))
+        shot = _inputs(request, settings)
+        from_text = settings.text_to_video is not None and mode_for(len(shot.memory), shot.condition_frames) is Mode.T2V
+        pipeline = self._pipeline(from_text)
+        sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
+        try:
+            frames: Frames = pipeline(shot, sampling, progress)
+        except torch.OutOfMemoryError as error:
+            advice = self._memory_advice()
+            self.close()
+            raise GenerationError(f"out of GPU memory with profile {settings.profile}: {advice}") from error
+        return Clip(frames, self._manifest().fps)
+
+    def estimate(self, width: int, height: int, frames: int, memory: int) -> Estimate:
+        """What one shot of this size takes with the chosen profile; loads no weights."""
+        folder = self._folder_if_there()
+        info = None if folder is None else inspect_weights(folder)
+        configs = (
+            None
+            if info is None
+            else {
+                "transformer": info.transformer,
+                "text_encoder": info.text_encoder,
+                "vae": info.vae,
+            }
+        )
+        manifest = self._manifest()
+        return estimate_shot(
+            self.settings.resolved_profile(),
+            self._sampling(self.settings, manifest),
+            size=(width, height),
+            frames=frames,
+            memory=memory,
+            configs=configs,
+            experts=2 if info is None else len(info.experts),
+            loras=0 if self.settings.merge_loras else len(self.settings.loras) or 1,
+        )
+
+    def doctor(self) -> Sequence[Check]:
+        """Whether weights and device are there, and what a shot of native size will take."""
+        manifest, profile = self._manifest(), self.settings.resolved_profile()
+        checks = [self._weights_check(), self._device_check(profile)]
+        for memory in (0, manifest.max_memory):
+            need = self.estimate(manifest.width, manifest.height, manifest.frames, memory)
+            fits = profile.device == "cpu" or need.gpu_bytes / GIB <= profile.gpu_memory
+            detail = (
+                f"{manifest.width}x{manifest.height}, {manifest.frames} frames: about {need.seconds:.0f} s "
+                f"a shot, "
+                f"{need.gpu_bytes / GIB:.1f} GiB at the peak, {need.host_bytes / GIB:.0f} GiB of weights in "
+                f"host memory"
+            )
+            checks.append(Check(f"shot, {memory} memory frames", fits, detail))
+        return checks
+
+    def close(self) -> None:
+        """Drop the weights and give their memory back."""
+        if self._loaded is None:
+            return
+        self._loaded[1].remove_all_hooks()
+        self._loaded = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _pipeline(self, text_to_video: bool) -> WanMemoryPipeline:
+        if self._loaded is not None and self._loaded[0] == text_to_video:
+            return self._loaded[1]
+        require_device(self.settings.resolved_profile(), self.settings.profile)
+        model = self.settings.text_to_video if text_to_video else self.settings
+        assert model is not None
+        folder = locate_weights(model.weights, model.revision)
+        # Two A14B models do not fit side by side: the other one goes first.
+        self.close()
+        pipeline = build_pipeline(folder, self.settings, read_manifest(folder), text_to_video=text_to_video)
+        self._loaded = (text_to_video, pipeline)
+        return pipeline
+
+    def _manifest(self) -> Manifest:
+        folder = self._folder_if_there()
+        return Manifest() if folder is None else read_manifest(folder)
+
+    def _folder_if_there(self) -> Path | None:
+        folder = Path(self.settings.weights).expanduser()
+        return folder if folder.is_dir() else None
+
+    def _sampling(self, settings: WanSettings, manifest: Manifest, *, text_to_video: bool = False) -> Sampling:
+        def first(*values: Any) -> Any:
+            return next(value for value in values if value is not None)
+
+        model = settings.text_to_video if text_to_video else None
+        return Sampling(
+            steps=first(settings.steps, manifest.steps),
+            flow_shift=model.flow_shift if model else first(settings.flow_shift, manifest.flow_shift),
+            boundary=model.boundary if model else first(settings.boundary, manifest.boundary),
+            guidance_high=first(settings.guidance_high, manifest.guidance),
+            guidance_low=first(settings.guidance_low, manifest.guidance),
+            batched_guidance=settings.resolved_profile().batched_guidance,
+        )
+
+    def _weights_check(self) -> Check:
+        folder = self._folder_if_there()
+        if folder is None:
+            disk = self.estimate(832, 480, 81, 0).disk_bytes / 1e9
+            what = f"{self.settings.weights} is not a folder here; downloading it takes {disk:.0f} GB"
+            return Check("weights", self.settings.revision is not None, what)
+        try:
+            info = inspect_weights(folder)
+        except WeightsError as error:
+            return Check("weights", False, str(error))
+        return Check(
+            "weights", True, f"{folder}: {len(info.experts)} expert(s) of {info.transformer['num_layers']} blocks"
+        )
+
+    def _device_check(self, profile: Profile) -> Check:
+        try:
+            require_device(profile, self.settings.profile)
+        except SettingsError as error:
+            return Check("device", False, str(error))
+        name = torch.cuda.get_device_name() if profile.device == "cuda" else "CPU"
+        return Check("device", True, f"profile {self.settings.profile} on {name}")
+
+    def _memory_advice(self) -> str:
+        smaller = smaller_profile(self.settings.resolved_profile())
+        if smaller is None:
+            return "make fewer frames, a smaller size or less memory, or set profile_changes.linear_fp8 = weights"
+        return f"try profile {smaller}"
+
+
+def _inputs(request: GenerationRequest, settings: WanSettings) -> ShotInputs:
+    negative = request.negative_prompt
+    return ShotInputs(
+        prompt=request.prompt,
+        negative_prompt=settings.negative_prompt if negative is None else negative,
+        width=request.width,
+        height=request.height,
+        frames=request.frames,
+        seed=request.seed,
+        memory=request.memory,
+        condition=request.handed_over,
+    )

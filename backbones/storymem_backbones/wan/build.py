@@ -1,0 +1,148 @@
+"""From settings to a pipeline that is ready to run: weights, LoRAs, number formats, kernels, placement.
+
+The order matters and is kept in one place: LoRAs before quantization, quantization before compilation,
+    placement last.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from storymem.errors import SettingsError
+from storymem_backbones.wan.attention import set_attention
+from storymem_backbones.wan.errors import WeightsError
+from storymem_backbones.wan.fp8 import quantize_blocks
+from storymem_backbones.wan.lora import load_m2v_lora, merge_loras
+from storymem_backbones.wan.lora_keys import Expert
+from storymem_backbones.wan.manifest import Manifest
+from storymem_backbones.wan.pipeline import WanMemoryPipeline
+from storymem_backbones.wan.profiles import Profile
+from storymem_backbones.wan.quiet import quiet_libraries
+from storymem_backbones.wan.settings import LoraChoice, WanSettings
+from storymem_backbones.wan.weights import inspect_weights
+
+_log = logging.getLogger(__name__)
+
+
+def stacked_loras(settings: WanSettings, manifest: Manifest, folder: Path) -> tuple[LoraChoice, ...]:
+    """The LoRAs to apply: the model folder's own M2V LoRA first, unless the settings bring one of that name."""
+    if manifest.lora is None or any(lora.name == "m2v" for lora in settings.loras):
+        return settings.loras
+    low = manifest.lora_low and folder / manifest.lora_low
+    return (LoraChoice(name="m2v", high=folder / manifest.lora, low=low or None), *settings.loras)
+
+
+def build_pipeline(
+    folder: Path,
+    settings: WanSettings,
+    manifest: Manifest,
+    *,
+    text_to_video: bool = False,
+) -> WanMemoryPipeline:
+    """Load a model folder and make it ready.
+
+    Args:
+        folder: In diffusers format.
+        settings: Which LoRAs, which profile.
+        manifest: Of the folder.
+        text_to_video: It is the separate T2V model: without LoRAs.
+
+    Raises:
+        SettingsError: If the profile asks for what this machine does not have.
+        WeightsError: If the weights are not as needed.
+        LoraError: If a LoRA does not fit.
+    """
+    profile = settings.resolved_profile()
+    require_device(profile, settings.profile)
+    info = inspect_weights(folder, text_to_video=text_to_video)
+    pipeline = _load(folder, profile)
+    pipeline.text_tokens = manifest.text_tokens
+    pipeline.caching = settings.caching
+    if not text_to_video:
+        _apply_loras(pipeline, stacked_loras(settings, manifest, folder), len(info.experts), settings.merge_loras)
+    pipeline.set_memory_shift(settings.memory_shift or manifest.memory_shift)
+    optimise(pipeline, profile)
+    place(pipeline, profile)
+    return pipeline
+
+
+def require_device(profile: Profile, name: str) -> None:
+    """Raise unless the profile's device is there."""
+    if profile.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            f"profile {name}: needs a CUDA GPU and there is none; use profile = cpu (small models only), or "
+            f"install a "
+            "PyTorch build with CUDA"
+        )
+
+
+def optimise(pipeline: WanMemoryPipeline, profile: Profile) -> None:
+    """Set number formats, attention kernels and compilation of both experts."""
+    for transformer in filter(None, (pipeline.transformer, pipeline.transformer_2)):
+        transformer.requires_grad_(False)
+        if profile.attention != "native":
+            with quiet_libraries():
+                set_attention(transformer, profile.attention)
+        if profile.linear_fp8 == "weights":
+            transformer.enable_layerwise_casting(torch.float8_e4m3fn, compute_dtype=getattr(torch, profile.dtype))
+        elif profile.linear_fp8 == "weights_and_activations":
+            quantize_blocks(transformer)
+        if profile.compile:
+            transformer.compile_repeated_blocks(fullgraph=True)
+    if profile.vae_tiling:
+        pipeline.vae.enable_tiling()
+
+
+def place(pipeline: WanMemoryPipeline, profile: Profile) -> None:
+    """Put the components where the profile wants them."""
+    device = torch.device(profile.device)
+    if profile.offload == "none":
+        pipeline.to(device)
+    elif profile.offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        streams: dict[str, Any] = {"use_stream": True, "record_stream": True} if device.type == "cuda" else {}
+        pipeline.enable_group_offload(
+            device, offload_type="block_level", num_blocks_per_group=1, exclude_modules=["vae"], **streams
+        )
+        pipeline.vae.to(device)
+
+
+def _load(folder: Path, profile: Profile) -> WanMemoryPipeline:
+    dtypes = {"default": getattr(torch, profile.dtype), "vae": getattr(torch, profile.vae_dtype)}
+    try:
+        with quiet_libraries():
+            pipeline: WanMemoryPipeline = WanMemoryPipeline.from_pretrained(folder, dtype=dtypes, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _apply_loras(pipeline: WanMemoryPipeline, loras: tuple[LoraChoice, ...], experts: int, merge: bool) -> None:
+    for lora in loras:
+        if experts == 2 and (lora.high is None) != (lora.low is None) and lora.every_layer:
+            absent = "high" if lora.high is None else "low"
+            raise SettingsError(
+                f"loras.{lora.name}.{absent}: missing; this model has two experts, give a file for each"
+            )
+        sides: tuple[tuple[Any, Path | None, float, Expert], ...] = (
+            (pipeline.transformer, lora.high, lora.weight_high, "high"),
+            (pipeline.transformer_2, lora.low, lora.weight_low, "low"),
+        )
+        for transformer, path, weight, expert in sides:
+            if path is None:
+                continue
+            if transformer is None:
+                raise SettingsError(f"loras.{lora.name}.{expert}: this model has no {expert}-noise expert")
+            report = load_m2v_lora(
+                transformer, path, adapter=lora.name, expert=expert, alpha=lora.alpha, rslora=lora.rslora,
+                weight=weight, every_layer=lora.every_layer,
+            )  # fmt: skip
+            _log.info("%s: %d layers of the %s-noise expert, scale %.4g", path, report.layers, expert, report.scale)
+    if merge:
+        for transformer in filter(None, (pipeline.transformer, pipeline.transformer_2)):
+            if getattr(transformer, "peft_config", None):
+                merge_loras(transformer)

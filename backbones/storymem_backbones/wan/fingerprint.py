@@ -1,0 +1,72 @@
+"""Which settings, weights and LoRAs change the picture: the text that a take's key is made of."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from storymem_backbones.wan.digest import file_digest, folder_digest
+from storymem_backbones.wan.errors import LoraError
+from storymem_backbones.wan.manifest import Manifest
+from storymem_backbones.wan.settings import LoraChoice, TextToVideo, WanSettings
+from storymem_backbones.wan.shot import Sampling
+
+
+def picture_fingerprint(
+    settings: WanSettings, manifest: Manifest, sampling: Sampling, loras: tuple[LoraChoice, ...]
+) -> str:
+    """Canonical JSON of everything that changes the picture, and of nothing that does not.
+
+    Offloading, compilation, exact attention kernels, batched guidance and the number of GPUs are left out.
+
+    Args:
+        settings: Of the backbone.
+        manifest: Of the model folder.
+        sampling: Resolved from both.
+        loras: As stacked.
+
+    Raises:
+        LoraError: If a LoRA file does not exist.
+    """
+    content: dict[str, Any] = {
+        "weights": weights_identity(settings.weights, settings.revision),
+        "loras": [_lora(lora) for lora in loras],
+        "merged": settings.merge_loras and bool(loras),
+        "memory_shift": settings.memory_shift or manifest.memory_shift,
+        "text_tokens": manifest.text_tokens,
+        "sampling": {
+            "steps": sampling.steps,
+            "flow_shift": sampling.flow_shift,
+            "boundary": sampling.boundary,
+            "guidance": [sampling.guidance_high, sampling.guidance_low],
+        },
+        "negative_prompt": settings.negative_prompt,
+        "caching": settings.caching and settings.caching.model_dump(mode="json"),
+        "profile": settings.resolved_profile().picture(),
+        "text_to_video": settings.text_to_video and _text_to_video(settings.text_to_video),
+    }
+    return json.dumps(content, sort_keys=True)
+
+
+def weights_identity(weights: str, revision: str | None) -> str:
+    """Content digest of a folder, or repository and commit."""
+    folder = Path(weights).expanduser()
+    return f"sha256:{folder_digest(folder)}" if folder.is_dir() else f"{weights}@{revision}"
+
+
+def _lora(lora: LoraChoice) -> dict[str, Any]:
+    content = lora.model_dump(mode="json", exclude={"name", "every_layer", "high", "low"})
+    return {**content, **{side: _file(lora, side) for side in ("high", "low")}}
+
+
+def _file(lora: LoraChoice, side: str) -> str | None:
+    path: Path | None = getattr(lora, side)
+    if path is None:
+        return None
+    if not path.is_file():
+        raise LoraError(f"loras.{lora.name}.{side}: {path} does not exist")
+    return file_digest(path)
+
+
+def _text_to_video(model: TextToVideo) -> dict[str, Any]:
+    identity = weights_identity(model.weights, model.revision)
+    return {"weights": identity, "flow_shift": model.flow_shift, "boundary": model.boundary}
