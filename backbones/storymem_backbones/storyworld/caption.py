@@ -5,8 +5,10 @@ Looks are never told: they must come from memory. Varied phrasings live in `phra
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
+from storymem_backbones.storyworld.phrasing import varied_caption
 from storymem_backbones.storyworld.world import ClipSpec
 
 SIZE_WORDS = {"wide": "wide shot", "medium": "medium shot", "close_up": "close up"}
@@ -43,6 +45,9 @@ def plain_caption(
 def canonical_caption(spec: ClipSpec) -> str:
     """Canonical caption of a clip."""
     cast = [(actor.look.kind, actor.motion) for actor in sorted(spec.actors, key=lambda actor: actor.x)]
-    return plain_caption(
-        spec.size, cast, spec.setting.kind, spec.time, [prop.kind for prop in spec.props], spec.pan
-    )
+    return plain_caption(spec.size, cast, spec.setting.kind, spec.time, [prop.kind for prop in spec.props], spec.pan)
+
+
+def caption(spec: ClipSpec, rng: random.Random) -> str:
+    """The plain caption half of the time, else a varied one."""
+    return canonical_caption(spec) if rng.random() < 0.5 else varied_caption(spec, rng)

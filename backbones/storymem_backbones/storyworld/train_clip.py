@@ -3,8 +3,8 @@
     python -m storymem_backbones.storyworld.train_clip --out DIR --minutes 4
 
 Contrastive pairs are moments of clips and their concept words, with words left out and shuffled; the embedding must
-also tell colours and picture faults. Training pictures come from even seeds, test pictures from odd ones. Writes the model
-folder (`clip`), the same weights for open_clip (`open_clip`) and `accuracy.json`.
+also tell colours and picture faults. Training pictures come from even seeds, test pictures from odd ones. Writes the
+model folder (`clip`), the same weights for open_clip (`open_clip`) and `accuracy.json`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class _Trainee(nn.Module):
         colours = (self.colour(good.float()).sigmoid() - stills.colours).abs().mean()
         scores = torch.cat((stills.scores, bad_scores))
         quality = functional.smooth_l1_loss(self.score(embeddings), scores)
-        return 0.5 * contrast + 2 * colours + quality
+        total: Tensor = 0.5 * contrast + 2 * colours + quality
+        return total
 
 
 def _bad_batch(pool: _Pool, rng: random.Random, count: int, faults: torch.Generator) -> tuple[Tensor, Tensor]:

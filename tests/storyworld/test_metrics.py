@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+import pytest
+
+from storymem_backbones.storyworld.episodes import sample_episode
+from storymem_backbones.storyworld.metrics import measure, merged, true_reading
+
+EPISODE = sample_episode(0, "medium")
+
+
+def test_the_truth_has_no_drift_and_is_all_there() -> None:
+    summary = measure(EPISODE, true_reading(EPISODE)).summary()
+    drifts = [value for name, value in summary.items() if "drift" in name]
+    rest = [value for name, value in summary.items() if "drift" not in name]
+    assert drifts == pytest.approx([0.0] * len(drifts))
+    assert rest == pytest.approx([1.0] * len(rest))
+
+
+def test_a_changed_colour_counts_as_drift_at_its_gap() -> None:
+    entity, look = next(iter(EPISODE.characters.items()))
+    positions = EPISODE.appearances(entity)
+    readings = true_reading(EPISODE)
+    at = positions[1]
+    figure = readings[at].figures[look.kind]
+    lighter = tuple(value + 0.3 for value in figure.coat)
+    changed = replace(figure, coat=lighter, hat="cap" if figure.hat != "cap" else "none")
+    readings[at] = replace(readings[at], figures=readings[at].figures | {look.kind: changed})
+    measured = measure(EPISODE, readings)
+    drifted = [sample for sample in measured.identity_drift if sample.value > 0]
+    assert [sample.gap for sample in drifted] == [positions[1] - positions[0]]
+    assert drifted[0].value == pytest.approx(0.15)
+    assert sum(1 - sample.value for sample in measured.accessories) == pytest.approx(1 / 3)
+
+
+def test_a_missing_character_counts_as_absent_and_not_as_drift() -> None:
+    readings = true_reading(EPISODE)
+    readings[-1] = replace(readings[-1], figures={})
+    measured = measure(EPISODE, readings)
+    due = sum(len(EPISODE.appearances(entity)) for entity in EPISODE.characters)
+    missing = len(EPISODE.shots[-1].spec.actors)
+    assert measured.summary()["presence"] == pytest.approx(1 - missing / due)
+    assert measured.summary()["identity_drift"] == 0
+    assert measured.summary()["adherence/cast"] == pytest.approx(1 - 1 / len(EPISODE.shots))
+
+
+def test_wrong_places_and_motions_lower_adherence_and_palettes_drift() -> None:
+    readings = [replace(r, place="nowhere", palette=(r.palette[0] + 0.2, r.palette[1])) for r in true_reading(EPISODE)]
+    readings[0] = true_reading(EPISODE)[0]
+    summary = measure(EPISODE, readings).summary()
+    assert summary["adherence/place"] == pytest.approx(1 / len(EPISODE.shots))
+    assert 0 < summary["place_drift"] <= 0.1 + 1e-9
+    assert summary["adherence/motion"] == 1
+
+
+def test_merging_weighs_films_by_their_samples() -> None:
+    short = sample_episode(1, "easy")
+    films = [measure(EPISODE, true_reading(EPISODE)), measure(short, true_reading(short))]
+    both = merged(films)
+    assert len(both.presence) == sum(len(film.presence) for film in films)
+    assert len(both.adherence["place"]) == len(EPISODE.shots) + len(short.shots)
+
+
+def test_every_shot_needs_a_reading() -> None:
+    with pytest.raises(ValueError, match="0 readings"):
+        measure(EPISODE, [])
