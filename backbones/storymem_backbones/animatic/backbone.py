@@ -17,10 +17,10 @@ from storymem.interfaces import Backbone, Capabilities, GenerationRequest, Mode,
 from storymem.media.clip import Clip, Frames, check_frames
 from storymem.validation import describe
 from storymem_backbones.animatic.camera import Afterimage, Camera, path_of
-from storymem_backbones.animatic.cast import Cast, cast_of
+from storymem_backbones.animatic.cast import cast_of
 from storymem_backbones.animatic.colour import hue_of, oklch
 from storymem_backbones.animatic.overlay import Slate, load_font, overlay
-from storymem_backbones.animatic.reading import Angle, Move, Reading, read
+from storymem_backbones.animatic.reading import Angle, Move, Reading, action_of, read
 from storymem_backbones.animatic.settings import AnimaticSettings
 from storymem_backbones.animatic.sheet import Stage
 from storymem_backbones.animatic.staging import Staging
@@ -119,8 +119,9 @@ class _Shot:
 
     def __init__(self, request: GenerationRequest, settings: AnimaticSettings) -> None:
         self.request, self.settings = request, settings
-        self.cast = cast_of(request.prompt, request.subjects)
-        self.reading = read(request.prompt, self.cast.place_text)
+        self.action = action_of(request.prompt, [subject.name for subject in request.subjects])
+        self.cast = cast_of(self.action, request.subjects)
+        self.reading = read(self.action, self.cast.place_text)
 
     def film(self, frames: Frames, first: int, progress: Progress) -> None:
         """Fill ``frames[first:]``."""
@@ -140,7 +141,7 @@ class _Shot:
             picture.paste(over, (0, 0), opacity)
             if after is not None and index < ease:
                 picture = Image.blend(after.frame(index + 1), picture, _ease((index + 1) / (ease + 1)))
-            frames[first + index] = picture
+            frames[first + index] = np.asarray(picture)
 
     def _hue(self) -> float:
         """Return the hue of what was last seen, so that a shot that names no place stays in its colours."""
@@ -157,7 +158,7 @@ class _Shot:
         settings, reading = self.settings, self.reading
         shown = (*self.cast.figures[: staging.framing.most], *self.cast.things)
         return Slate(
-            caption=self.request.prompt if settings.captions else "",
+            caption=self.action if settings.captions else "",
             title=_title(self.request.mode, reading) if settings.slate else "",
             names=[(look.name, oklch(*(look.top if look.is_figure else look.skin))) for look in shown],
             seed=self.request.seed,

@@ -49,7 +49,8 @@ _COLOUR_WORDS = "|".join(_COLOURS)
 _ANIMALS: dict[str, str] = {
     "cat": "cat", "kitten": "cat", "tabby": "cat", "dog": "dog", "puppy": "dog", "retriever": "dog", "husky": "dog",
     "corgi": "dog", "wolf": "fox", "fox": "fox", "horse": "horse", "pony": "horse", "unicorn": "horse", "deer": "horse",
-    "donkey": "horse", "cow": "horse", "bear": "bear", "panda": "bear", "lion": "bear", "tiger": "cat", "rabbit": "rabbit",
+    "donkey": "horse", "cow": "horse", "bear": "bear", "panda": "bear", "lion": "bear", "tiger": "cat",
+    "rabbit": "rabbit",
     "bunny": "rabbit", "hare": "rabbit", "mouse": "rabbit", "squirrel": "fox", "elephant": "bear", "bird": "bird",
     "owl": "bird", "sparrow": "bird", "eagle": "bird", "parrot": "bird", "penguin": "bird", "dragon": "fox",
     "seagull": "bird", "raven": "bird", "fish": "fish", "whale": "fish", "dolphin": "fish", "shark": "fish",
@@ -79,17 +80,25 @@ _PEOPLE = (
     "athlete|runner|host|narrator|hero|heroine|villain|ghost|elf|fairy|warrior|hunter|worker|patient"
 )
 _PLAIN = re.compile(rf"\b({_PEOPLE}|{'|'.join(_ANIMALS)})s?\b")
-_PROPER = re.compile(r"(?<![.!?:;\-\u2014\"'(] )(?<!^)\b([A-Z][a-z\u00e0-\u017f]{1,20}(?: (?:Van |van |de )?[A-Z][a-z\u00e0-\u017f]{1,20})?)")
-_OPENING = re.compile(r"(?:^|[.!?] )([A-Z][a-z\u00e0-\u017f]{1,20}(?: [A-Z][a-z\u00e0-\u017f]{1,20})?) (?:and|is|[a-z]+s|[a-z]+ly) ")
-_NOT_NAMES = frozenset(
-    "the a an as he she they it his her their its this that these those with without in on at by to from of for and or "
-    "but then when while after before inside outside medium wide close extreme camera shot slow slowly soft warm static "
-    "smooth tracking final earth moon sun god christmas english french japanese chinese american european suddenly "
-    "there here one two three all both each evening morning night day realistic cinematic style sunlight light low high "
-    "gentle another other night natural ambient steady handheld gryffindor hogwarts london paris york dolly pan "
-    "sunlit close-up over under around behind near meanwhile later finally now still everyone nobody someone people "
-    "dust rain snow wind waves water".split()
-)  # fmt: skip
+_CAPITAL = r"[A-Z][a-z\u00e0-\u017f]{1,20}"
+_PROPER = re.compile(rf"(?<![.!?:;\-\u2014\"'(] )(?<!^)\b({_CAPITAL}(?: (?:Van |van |de )?{_CAPITAL})?)")
+_OPENING = re.compile(
+    r"(?:^|[.!?:;,] )([A-Z][a-z\u00e0-\u017f]{1,20}(?: [A-Z][a-z\u00e0-\u017f]{1,20})?) (?:and|is|[a-z]+s|[a-z]+ly) "
+)
+# Neither camera words nor quoted speech and signs name anyone who is seen.
+_NO_CAST = re.compile(
+    r"(?i)\bbird.?s.?eye\w*|\bworm.?s.?eye|\bover.the.shoulder|(?<!\w)'[^']{3,80}'(?!\w)|\"[^\"]{3,80}\"|\u201c[^\u201d]{3,80}\u201d"
+)
+_NOT_NAMES = frozenset(re.findall(r"\S+", (
+    "a after all ambient american an and another around as at before behind both but by camera chinese "
+    "christmas cinematic close close-up day dolly dust each earth english european evening everyone "
+    "extreme final finally for french from gentle god gryffindor handheld he her here high his hogwarts "
+    "in inside it its japanese later light london low meanwhile medium moon morning natural near night "
+    "nobody now of on one or other outside over pan paris people rain realistic she shot slow slowly "
+    "smooth snow soft someone static steady still style suddenly sun sunlight sunlit that the their then "
+    "there these they this those three to tracking two under warm water waves when while wide wind with "
+    "without york "
+)))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +166,22 @@ def cast_of(prompt: str, subjects: Sequence[Subject]) -> Cast:
 
 def inferred_names(prompt: str) -> list[str]:
     """Return names in capitals and common nouns for people and animals, in order of mention, at most three."""
-    text = " ".join(prompt.split())
+    text = _NO_CAST.sub(" ", " ".join(prompt.split()))
     found: dict[str, int] = {}
     for pattern in (_PROPER, _OPENING):
         for match in pattern.finditer(text):
-            words = match[1].split()
-            if not any(word.lower() in _NOT_NAMES for word in words):
+            if not any(word.lower() in _NOT_NAMES for word in match[1].split()):
                 found.setdefault(match[1], match.start(1))
     for match in _PLAIN.finditer(text.lower()):
         found.setdefault(match[1], match.start())
-    return sorted(found, key=lambda name: found[name])[:3]
+    ordered = sorted(found, key=lambda name: (found[name], -len(name)))
+    return [name for i, name in enumerate(ordered) if not _contained(name, ordered[:i])][:3]
+
+
+def _contained(name: str, others: Sequence[str]) -> bool:
+    """Whether another name holds all words of this one: "Gogh" in "Van Gogh", "santa" in "Santa"."""
+    words = set(name.lower().split())
+    return any(words <= set(other.lower().split()) for other in others)
 
 
 def look_of(name: str, kind: str, look: str = "") -> Look:
@@ -261,7 +276,7 @@ def _skin(words: str, dice: _Dice) -> LCH:
 
 
 def _hair_style(words: str, dice: _Dice) -> str:
-    rolled = dice.pick(("short", "bob", "curly", "short", "side", "bun"))
+    rolled = dice.pick(("short", "bob", "curly", "short", "side", "side"))
     for style, pattern in (
         ("bald", r"\bbald|shaved head"),
         ("bun", r"\bbun\b|updo"),

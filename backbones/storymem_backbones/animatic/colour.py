@@ -6,7 +6,7 @@ Everything in a picture takes its colours from one :class:`Palette`, which is wh
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: sRGB, 0..255.
 RGB = tuple[int, int, int]
@@ -73,12 +73,8 @@ class Light:
 
 
 LIGHTS: dict[str, Light] = {
-    "day": Light(
-        (1.0, 0.99, 0.96), (0.93, 0.04, 90), 0.07, ((0.76, 0.075, 232), (0.94, 0.032, 95)), (0.98, 0.05, 95)
-    ),
-    "dawn": Light(
-        (1.0, 0.91, 0.89), (0.86, 0.07, 30), 0.12, ((0.72, 0.06, 275), (0.91, 0.065, 50)), (0.96, 0.07, 75)
-    ),
+    "day": Light((1.0, 0.99, 0.96), (0.93, 0.04, 90), 0.07, ((0.76, 0.075, 232), (0.94, 0.032, 95)), (0.98, 0.05, 95)),
+    "dawn": Light((1.0, 0.91, 0.89), (0.86, 0.07, 30), 0.12, ((0.72, 0.06, 275), (0.91, 0.065, 50)), (0.96, 0.07, 75)),
     "sunset": Light(
         (1.0, 0.83, 0.72), (0.76, 0.13, 50), 0.13, ((0.52, 0.095, 310), (0.84, 0.125, 62)), (0.93, 0.12, 80)
     ),
@@ -139,3 +135,8 @@ class Palette:
     def ink(self) -> RGB:
         """The dark of lines and silhouettes."""
         return self.tone(0.27, 0.03, self.hue + 20)
+
+    def for_figures(self) -> Palette:
+        """Return a palette in which figures stand out from a dark backdrop: the same light, half as strong."""
+        red, green, blue = ((v + 1) / 2 for v in self.light.lamp)
+        return replace(self, light=replace(self.light, lamp=(red, green, blue), amount=self.light.amount * 0.6))

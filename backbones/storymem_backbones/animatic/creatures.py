@@ -22,18 +22,28 @@ class _Build:
     head: float
     ears: str
     tail: str
+    snout: float = 1.0
 
 
 _BUILDS = {
-    "cat": _Build(0.34, 0.62, 0.17, 0.10, 0.185, "pointed", "long"),
+    "cat": _Build(0.30, 0.60, 0.17, 0.05, 0.2, "pointed", "long", 0.55),
     "dog": _Build(0.42, 0.62, 0.17, 0.16, 0.165, "floppy", "up"),
     "fox": _Build(0.36, 0.62, 0.16, 0.12, 0.165, "pointed", "bushy"),
-    "horse": _Build(0.52, 0.66, 0.16, 0.28, 0.125, "small", "fall"),
+    "horse": _Build(0.46, 0.72, 0.19, 0.27, 0.115, "small", "fall", 1.35),
     "bear": _Build(0.34, 0.72, 0.27, 0.10, 0.20, "round", "stub"),
-    "rabbit": _Build(0.24, 0.46, 0.20, 0.06, 0.19, "tall", "stub"),
+    "rabbit": _Build(0.24, 0.46, 0.20, 0.06, 0.19, "tall", "stub", 0.6),
 }
 #: Height of each animal beside an adult of height 1.
-HEIGHTS = {"cat": 0.30, "dog": 0.44, "fox": 0.40, "horse": 1.05, "bear": 0.85, "rabbit": 0.26, "bird": 0.24, "fish": 0.22}
+HEIGHTS = {
+    "cat": 0.30,
+    "dog": 0.44,
+    "fox": 0.40,
+    "horse": 1.05,
+    "bear": 0.85,
+    "rabbit": 0.26,
+    "bird": 0.24,
+    "fish": 0.22,
+}
 
 
 def draw_animal(pen: Pen, look: Look, palette: Palette, acting: Acting) -> None:
@@ -49,32 +59,51 @@ def draw_animal(pen: Pen, look: Look, palette: Palette, acting: Acting) -> None:
 
 
 def _quadruped(pen: Pen, build: _Build, inks: tuple[RGB, RGB, RGB], acting: Acting, collar: RGB) -> None:
-    fur, shade, ink = inks
+    fur, shade, _ = inks
     half, spine = build.body / 2, build.legs + build.thick * 0.9
     stride = {"walk": 0.08, "run": 0.17}.get(acting.pose, 0.015)
     _tail(pen, build, half, spine, fur, shade)
     for x, swing, colour in ((-half + 0.12, stride, shade), (half - 0.05, -stride, shade)):
-        pen.limb([(x, spine - 0.08), (x + swing, build.legs * 0.5), (x + swing * 1.3, 0.03)], (0.075, 0.05, 0.04), colour)
+        pen.limb(
+            [(x, spine - 0.08), (x + swing, build.legs * 0.5), (x + swing * 1.3, 0.03)], (0.075, 0.05, 0.04), colour
+        )
     body = [(-half, spine), (-half * 0.5, spine + build.thick), (half * 0.5, spine + build.thick * 0.85),
-            (half, spine + 0.02), (half * 0.7, spine - build.thick), (-half * 0.4, spine - build.thick * 0.8)]  # fmt: skip
+            (half, spine + 0.02), (half * 0.7, spine - build.thick),
+            (-half * 0.4, spine - build.thick * 0.8)]  # fmt: skip
     for x, swing in ((-half + 0.06, -stride), (half - 0.12, stride)):
-        pen.limb([(x, spine - 0.05), (x + swing, build.legs * 0.5), (x + swing * 1.3, 0.03)], (0.085, 0.055, 0.042), fur)
+        pen.limb(
+            [(x, spine - 0.05), (x + swing, build.legs * 0.5), (x + swing * 1.3, 0.03)], (0.085, 0.055, 0.042), fur
+        )
     pen.blob(body, fur, shade)
     head = (half + build.neck * 0.55, spine + build.thick * 0.5 + build.neck)
     pen.limb([(half * 0.7, spine + build.thick * 0.2), head], (build.thick * 0.72, build.head * 0.62), fur)
-    pen.limb([(half * 0.8, spine + build.thick * 0.62), (half * 1.12, spine + build.thick * 0.1)], (0.018, 0.018), collar)
+    pen.limb(
+        [(half * 0.8, spine + build.thick * 0.62), (half * 1.12, spine + build.thick * 0.1)], (0.018, 0.018), collar
+    )
     _side_head(pen, build, head, inks, acting)
 
 
-def _side_head(
-    pen: Pen, build: _Build, at: tuple[float, float], inks: tuple[RGB, RGB, RGB], acting: Acting
-) -> None:
+def _side_head(pen: Pen, build: _Build, at: tuple[float, float], inks: tuple[RGB, RGB, RGB], acting: Acting) -> None:
     fur, shade, ink = inks
     (x, y), r = at, build.head
+    if build.neck > 0.2:
+        mane = [
+            (x - r * 0.7, y + r * 0.9),
+            (x - r * 0.1, y + r * 0.95),
+            (x - r * 1.6, y - r * 2.6),
+            (x - r * 2.3, y - r * 2.0),
+        ]
+        pen.blob(mane, darker(fur, ink, 0.45))
     _side_ears(pen, build.ears, x, y, r, inks)
     pen.ellipse(at, (r, r * 0.86), fur, shade)
-    pen.ellipse((x + r * 0.8, y - r * 0.28), (r * 0.62, r * 0.42), mix(fur, (255, 250, 240), 0.28))
-    pen.ellipse((x + r * 1.3, y - r * 0.14), (r * 0.15, r * 0.13), ink)
+    s = build.snout
+    if s > 1:
+        pen.limb([(x + r * 0.1, y), (x + r * 0.9, y - r * 0.55)], (r * 0.7, r * 0.5), fur)
+    pen.ellipse((x + r * (0.3 + 0.5 * s), y - r * 0.28), (r * 0.62 * s**0.5, r * 0.42), mix(fur, (255, 250, 240), 0.28))
+    pen.ellipse((x + r * (0.7 + 0.6 * s), y - r * 0.14), (r * 0.13, r * 0.11), ink)
+    if build.snout < 1:
+        for drop in (-0.24, -0.36):
+            pen.limb([(x + r * 0.5, y + r * drop), (x + r * 1.5, y + r * (drop - 0.06))], (r * 0.018,) * 2, ink)
     if acting.mood == "asleep":
         pen.limb([(x + r * 0.2, y + r * 0.15), (x + r * 0.55, y + r * 0.13)], (r * 0.05,) * 2, ink)
     else:
@@ -94,18 +123,23 @@ def _side_ears(pen: Pen, kind: str, x: float, y: float, r: float, inks: tuple[RG
     else:
         tip = 1.75 if kind == "pointed" else 1.45
         for base in (-0.65, -0.05):
-            pen.polygon([(x + base * r, y + r * 0.5), (x + (base + 0.2) * r, y + r * tip), (x + (base + 0.6) * r, y + r * 0.5)],
+            pen.polygon([(x + base * r, y + r * 0.5), (x + (base + 0.2) * r, y + r * tip),
+                         (x + (base + 0.6) * r, y + r * 0.5)],
                         shade if base > -0.5 else fur)  # fmt: skip
 
 
 def _tail(pen: Pen, build: _Build, half: float, spine: float, fur: RGB, shade: RGB) -> None:
     root = (-half * 0.92, spine + build.thick * 0.4)
     if build.tail == "long":
-        pen.curve([root, (-half - 0.16, spine + 0.12), (-half - 0.2, spine + 0.36), (-half - 0.08, spine + 0.46)], 0.034, fur)
+        pen.curve(
+            [root, (-half - 0.16, spine + 0.12), (-half - 0.2, spine + 0.36), (-half - 0.08, spine + 0.46)], 0.034, fur
+        )
     elif build.tail == "up":
         pen.curve([root, (-half - 0.12, spine + 0.24), (-half - 0.06, spine + 0.38)], 0.036, fur)
     elif build.tail == "bushy":
-        pen.blob([root, (-half - 0.2, spine + 0.02), (-half - 0.42, spine + 0.04), (-half - 0.3, spine + 0.2)], fur, shade)
+        pen.blob(
+            [root, (-half - 0.2, spine + 0.02), (-half - 0.42, spine + 0.04), (-half - 0.3, spine + 0.2)], fur, shade
+        )
     elif build.tail == "fall":
         pen.blob([root, (-half - 0.1, spine), (-half - 0.15, spine - 0.34), (-half - 0.03, spine - 0.25)], shade)
     else:
@@ -140,6 +174,8 @@ def draw_portrait(pen: Pen, look: Look, palette: Palette, acting: Acting) -> Non
     pen.blob([(-0.105, 0.85), (-0.07, 0.93), (0.0, 0.95), (0.07, 0.93), (0.105, 0.85), (0.06, 0.775), (0.0, 0.76),
               (-0.06, 0.775)], fur, shade)  # fmt: skip
     pen.limb([(-0.075, 0.75), (0.075, 0.75)], (0.011, 0.011), palette.tone(*look.top))
+    if look.form in ("cat", "fox"):
+        _stripes(pen, shade)
     _muzzle(pen, look.form, light, palette)
     for side in (-1, 1):
         _animal_eye(pen, side, acting.mood, palette)
@@ -153,6 +189,17 @@ def _muzzle(pen: Pen, form: str, light: RGB, palette: Palette) -> None:
     pen.blob([(-0.016, 0.83), (0.016, 0.83), (0.0, 0.812)], palette.ink)
     pen.curve([(0.0, 0.815), (0.0, 0.8), (-0.022, 0.79)], 0.0022, palette.ink)
     pen.curve([(0.0, 0.8), (0.022, 0.79)], 0.0022, palette.ink)
+
+
+def _stripes(pen: Pen, shade: RGB) -> None:
+    for x, low, high in ((-0.03, 0.905, 0.945), (0.0, 0.895, 0.95), (0.03, 0.905, 0.945)):
+        pen.limb([(x, high), (x * 0.7, low)], (0.006, 0.003), shade)
+    for side in (-1, 1):
+        for y in (0.812, 0.832):
+            pen.limb([(side * 0.104, y), (side * 0.07, y - 0.003)], (0.005, 0.003), shade)
+            pen.curve(
+                [(side * 0.035, 0.806), (side * 0.09, y - 0.012), (side * 0.135, y - 0.02)], 0.0012, (245, 240, 230)
+            )
 
 
 def _animal_eye(pen: Pen, side: int, mood: str, palette: Palette) -> None:
@@ -199,11 +246,25 @@ _PORTRAIT_EARS: dict[str, Callable[[Pen, RGB, RGB], None]] = {
 
 
 def draw_from_above(pen: Pen, look: Look, palette: Palette) -> None:
-    """Draw a person or animal as a bird sees it; centred on (0, 0), about 1 wide."""
-    body = palette.tone(*(look.top if look.form in ("person", "robot") else look.skin))
-    crown = palette.tone(*(look.hair if look.form in ("person", "robot") else look.skin))
-    pen.sheet.soft_ellipse(pen.at((0.14, -0.16)), (pen.height * 0.72, pen.height * 0.46), palette.ink, 0.45)
+    """Draw a person or animal as a bird sees it; centred on (0, 0), a person about 1 wide."""
+    shadow = (
+        (pen.height * 0.72, pen.height * 0.46) if look.form not in HEIGHTS else (pen.height * 0.4, pen.height * 0.3)
+    )
+    pen.sheet.soft_ellipse(pen.at((0.14, -0.16)), shadow, palette.ink, 0.45)
+    if look.form in HEIGHTS:
+        _animal_from_above(pen, palette.tone(*look.skin), palette)
+        return
+    body, crown = palette.tone(*look.top), palette.tone(*look.hair)
     pen.ellipse((0.0, 0.0), (0.5, 0.25), body, darker(body, palette.ink))
     for side in (-1, 1):
         pen.limb([(side * 0.42, 0.0), (side * 0.36, 0.3)], (0.1, 0.08), darker(body, palette.ink, 0.12))
     pen.ellipse((0.0, 0.06), (0.2, 0.23), crown, darker(crown, palette.ink))
+
+
+def _animal_from_above(pen: Pen, fur: RGB, palette: Palette) -> None:
+    shade = darker(fur, palette.ink)
+    pen.curve([(-0.28, 0.0), (-0.45, 0.06), (-0.55, -0.04)], 0.035, shade)
+    pen.ellipse((0.0, 0.0), (0.32, 0.15), fur, shade)
+    pen.ellipse((0.34, 0.02), (0.15, 0.13), fur, shade)
+    for side in (-1, 1):
+        pen.ellipse((0.29, 0.02 + side * 0.12), (0.06, 0.05), shade)

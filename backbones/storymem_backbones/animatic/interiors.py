@@ -45,7 +45,8 @@ def _window(scene: Set, at: Point, half: Point) -> None:
     scene.sheet.glow(at, w * 3.4, p.sky_low, 0.45)
     scene.sheet.polygon(_box(at, (w + 1.4, h + 1.4)), frame)
     scene.sheet.polygon(_box(at, half), mix(p.sky_top, p.sky_low, 0.4))
-    hill = smooth([(x - w, y + h * 0.4), (x - w * 0.3, y + h * 0.15), (x + w * 0.4, y + h * 0.45), (x + w, y + h * 0.25)],
+    hill = smooth([(x - w, y + h * 0.4), (x - w * 0.3, y + h * 0.15), (x + w * 0.4, y + h * 0.45),
+                   (x + w, y + h * 0.25)],
                   closed=False)  # fmt: skip
     scene.sheet.polygon([*hill, (x + w, y + h), (x - w, y + h)], p.tone(0.68, 0.07, 150, far=0.35))
     scene.sheet.polygon(_box(at, (0.5, h)), frame)
@@ -79,7 +80,13 @@ def _cabinet(scene: Set, x: float, y: float, wood: RGB) -> None:
     for side in (-1, 1):
         scene.sheet.polygon(_box((x + side * 7.2 * z, y - 10 * z), (6.3 * z, 7 * z)), mix(wood, (255, 240, 215), 0.14))
         scene.sheet.circle((x + side * 2 * z, y - 10 * z), 0.7 * z, p.tone(0.8, 0.1, 85))
-    vase = [(x - 6 * z, y - 20 * z), (x - 8 * z, y - 24 * z), (x - 6 * z, y - 28 * z), (x - 3 * z, y - 24 * z), (x - 5 * z, y - 20 * z)]
+    vase = [
+        (x - 6 * z, y - 20 * z),
+        (x - 8 * z, y - 24 * z),
+        (x - 6 * z, y - 28 * z),
+        (x - 3 * z, y - 24 * z),
+        (x - 5 * z, y - 20 * z),
+    ]
     scene.sheet.polygon(smooth(vase), p.base(0.7, 0.08, 170))
     for i, hue in enumerate((20, 60, 350)):
         scene.sheet.circle((x - (8 - 2.2 * i) * z, y - (30 + 1.6 * (i % 2)) * z), 1.7 * z, p.tone(0.72, 0.11, hue))
@@ -108,7 +115,9 @@ def library(scene: Set) -> None:
         while x < scene.right:
             wide, tall = scene.uniform(1.2, 3.2) * z, scene.uniform(7, 11) * z
             if scene.uniform(0, 1) < 0.9:
-                spine = p.tone(scene.uniform(0.45, 0.7), 0.075, scene.uniform(10, 110) + 150 * (scene.uniform(0, 1) < 0.3))
+                spine = p.tone(
+                    scene.uniform(0.45, 0.7), 0.075, scene.uniform(10, 110) + 150 * (scene.uniform(0, 1) < 0.3)
+                )
                 scene.sheet.polygon([(x, y), (x, y - tall), (x + wide, y - tall), (x + wide, y)], spine,
                                     mix(spine, p.ink, 0.2), (wide * 0.3, 0))  # fmt: skip
             x += wide + 0.25
@@ -122,11 +131,23 @@ def hall(scene: Set) -> None:
     """Columns and arches that lead to a light."""
     p, h = scene.palette, scene.horizon
     stone = p.base(0.62, 0.03)
-    scene.sheet.gradient(scene.top, scene.bottom, (mix(stone, p.ink, 0.6), mix(stone, p.ink, 0.25), mix(stone, p.ink, 0.5)))
+    scene.sheet.gradient(
+        scene.top, scene.bottom, (mix(stone, p.ink, 0.6), mix(stone, p.ink, 0.25), mix(stone, p.ink, 0.5))
+    )
     eye = (scene.centre, h)
-    floor = [(scene.left - 60, scene.bottom + 20), (eye[0] - 9, h + 9), (eye[0] + 9, h + 9), (scene.right + 60, scene.bottom + 20)]
+    floor = [
+        (scene.left - 60, scene.bottom + 20),
+        (eye[0] - 9, h + 9),
+        (eye[0] + 9, h + 9),
+        (scene.right + 60, scene.bottom + 20),
+    ]
     scene.sheet.polygon(floor, mix(stone, p.ink, 0.12))
-    carpet = [(eye[0] - 34, scene.bottom + 20), (eye[0] - 3.4, h + 9), (eye[0] + 3.4, h + 9), (eye[0] + 34, scene.bottom + 20)]
+    carpet = [
+        (eye[0] - 34, scene.bottom + 20),
+        (eye[0] - 3.4, h + 9),
+        (eye[0] + 3.4, h + 9),
+        (eye[0] + 34, scene.bottom + 20),
+    ]
     scene.sheet.polygon(carpet, p.base(0.5, 0.09, scene.uniform(-60, 60)))
     end = smooth([(eye[0] - 8, h + 9), (eye[0] - 8, h - 9), (eye[0], h - 17), (eye[0] + 8, h - 9), (eye[0] + 8, h + 9)])
     scene.sheet.polygon(end, mix(p.sun, p.sky_low, 0.4))
@@ -140,7 +161,9 @@ def hall(scene: Set) -> None:
 def _column(scene: Set, eye: Point, side: int, depth: float, stone: RGB) -> None:
     p, x = scene.palette, eye[0] + side * 82 * depth
     half, foot, head = 6.5 * depth, eye[1] + 62 * depth, eye[1] - 88 * depth
-    scene.sheet.polygon(_box((x, (foot + head) / 2), (half, (foot - head) / 2)), stone, mix(stone, p.ink, 0.35), (half * 0.7 * -side, 0))
+    scene.sheet.polygon(
+        _box((x, (foot + head) / 2), (half, (foot - head) / 2)), stone, mix(stone, p.ink, 0.35), (half * 0.7 * -side, 0)
+    )
     for y, wide in ((foot, 1.35), (head + 9 * depth, 1.3)):
         scene.sheet.polygon(_box((x, y - 1.6 * depth), (half * wide, 2.2 * depth)), mix(stone, p.sun, 0.1))
     scene.sheet.glow((x - side * half * 1.6, eye[1] - 14 * depth), 15 * depth, p.tone(0.88, 0.12, 70), 0.7)
@@ -154,16 +177,24 @@ def stage(scene: Set) -> None:
     scene.sheet.gradient(scene.top, base, (p.tone(0.2, 0.04, 300), p.tone(0.34, 0.06, 320)))
     floor = p.tone(0.5, 0.06, 55)
     scene.sheet.gradient(base, scene.bottom, (mix(floor, p.sun, 0.2), floor, mix(floor, p.ink, 0.4)))
-    for i, x in enumerate((-34, 0, 34)):
-        beam = [(scene.centre + x * 1.4, scene.top), (scene.centre + x * 1.4 + 4, scene.top), (scene.centre + x * 0.5 + 22, base + 12),
+    for i, x in enumerate((-34.0, 0.0, 34.0)):
+        beam = [(scene.centre + x * 1.4, scene.top), (scene.centre + x * 1.4 + 4, scene.top),
+                (scene.centre + x * 0.5 + 22, base + 12),
                 (scene.centre + x * 0.5 - 22, base + 12)]  # fmt: skip
         scene.sheet.polygon(beam, p.tone(0.44 + 0.05 * (i == 1), 0.06, 320 + 30 * i))
     scene.sheet.glow((scene.centre, base - 10), 60, p.tone(0.9, 0.07, 80), 0.5)
     scene.sheet.polygon(ellipse((scene.centre, base + 14), (44, 8)), mix(floor, p.sun, 0.5))
     for side in (-1, 1):
         for fold in range(6):
-            x = scene.centre + side * (scene.sheet.stage.width * 0.36 + fold * 8)
-            cloth = smooth([(x, scene.top - 5), (x + side * 11, scene.top - 5), (x + side * 12, base + 4), (x + side * 2, base + 4)])
+            edge = scene.centre + side * (scene.sheet.stage.width * 0.36 + fold * 8)
+            cloth = smooth(
+                [
+                    (edge, scene.top - 5),
+                    (edge + side * 11, scene.top - 5),
+                    (edge + side * 12, base + 4),
+                    (edge + side * 2, base + 4),
+                ]
+            )
             scene.sheet.polygon(cloth, velvet, mix(velvet, p.ink, 0.35), (side * 2.6, 0))
 
 

@@ -19,6 +19,11 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _LONGEST = 700  #: characters of a prompt that are looked at; three lines hold far fewer
 _PAPER = (250, 246, 236)
 _DARK = (22, 20, 28)
+# Pillow's own font has no typographic punctuation; plain signs read better than empty boxes.
+_PLAIN = str.maketrans({"\u2014": "-", "\u2013": "-", "\u2011": "-", "\u2010": "-", "\u2212": "-",
+                        "\u2018": "'", "\u2019": "'",
+                        "\u201c": '"', "\u201d": '"', "\u2026": "...", "\u2022": "-", "\u00d7": "x",
+                        "\u2192": "->"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,18 @@ def load_font(path: str, size: int) -> Font:
         # Read first: a path inside a font object is not safe for threads on every platform.
         return ImageFont.truetype(io.BytesIO(Path(path).read_bytes()), size)
     except OSError as error:
-        raise SettingsError(f"animatic: font {path}: cannot be read as a font ({error}); give a .ttf or .otf") from error
+        raise SettingsError(
+            f"animatic: font {path}: cannot be read as a font ({error}); give a .ttf or .otf"
+        ) from error
 
 
 def clean(text: str) -> str:
     """Return ``text`` on one line, without characters that no font can draw (controls, lone surrogates)."""
+    text = text.translate(_PLAIN)
     kept = "".join(
-        " " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co")
+        " " if c.isspace() else c
+        for c in text
+        if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co")
     )
     return " ".join(kept.split())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from storymem_backbones.animatic.cast import Look
 from storymem_backbones.animatic.colour import LCH, RGB, Palette, mix
-from storymem_backbones.animatic.sheet import Pen, Point, darker
+from storymem_backbones.animatic.sheet import Pen, Point, darker, ellipse
 
 _HIP, _SHOULDER = 0.475, 0.795
 
@@ -57,7 +57,8 @@ class Painter:
         """Draw the whole figure, back to front."""
         head = self._head()
         if acting.pose == "sit":
-            self.pen.y += 0.2 * self.pen.height
+            self.pen.y += 0.12 * self.pen.height
+            self._stool()
         if self.look.hair_style == "long" and self.look.form == "person" and not acting.back:
             self._long_hair(head)
         self._arm(-1, acting)
@@ -88,20 +89,36 @@ class Painter:
                     (foot[0] + 0.055, foot[1] + 0.018), (foot[0] - 0.03, foot[1] + 0.03))  # fmt: skip
             self.pen.blob(shoe, self._dark(self.bottom, 0.55))
 
+    def _stool(self) -> None:
+        wood = self._tone((0.45, 0.05, 58))
+        for x in (-0.1, 0.1):
+            self.pen.limb([(x, 0.4), (x * 1.25, 0.13)], (0.014, 0.012), self._dark(wood, 0.3))
+        self.pen.blob([(-0.15, 0.42), (0.0, 0.44), (0.15, 0.42), (0.14, 0.385), (-0.14, 0.385)], wood)
+
     def _tail(self) -> None:
         scales = self._tone((0.66, 0.10, 195))
-        body = ((-0.1, 0.5), (0.1, 0.5), (0.11, 0.38), (0.06, 0.2), (0.1, 0.07), (0.03, 0.04), (-0.03, 0.18), (-0.1, 0.36))
+        body = (
+            (-0.1, 0.5),
+            (0.1, 0.5),
+            (0.11, 0.38),
+            (0.06, 0.2),
+            (0.1, 0.07),
+            (0.03, 0.04),
+            (-0.03, 0.18),
+            (-0.1, 0.36),
+        )
         self.pen.blob(((0.03, 0.07), (-0.08, -0.02), (0.07, 0.03), (0.2, -0.03), (0.13, 0.08)), self._dark(scales))
         self.pen.blob(body, scales, self._dark(scales))
 
     def _torso(self) -> None:
         shade = self._dark(self.top)
-        chest = [(-0.118, 0.775), (-0.06, 0.812), (0.06, 0.812), (0.118, 0.775), (0.104, 0.64)]
+        chest = [(-0.108, 0.755), (-0.088, 0.788), (-0.036, 0.815), (0.036, 0.815), (0.088, 0.788), (0.108, 0.755),
+                 (0.092, 0.62)]  # fmt: skip
         hem = {
-            "dress": [(0.09, 0.56), (0.185, 0.2), (0.0, 0.17), (-0.185, 0.2), (-0.09, 0.56)],
-            "coat": [(0.115, 0.5), (0.145, 0.27), (0.0, 0.255), (-0.145, 0.27), (-0.115, 0.5)],
-        }.get(self.look.wear, [(0.108, 0.47), (0.0, 0.445), (-0.108, 0.47)])
-        self.pen.blob([*chest, *hem, (-0.104, 0.64)], self.top, shade)
+            "dress": [(0.08, 0.56), (0.17, 0.2), (0.0, 0.17), (-0.17, 0.2), (-0.08, 0.56)],
+            "coat": [(0.102, 0.5), (0.13, 0.27), (0.0, 0.255), (-0.13, 0.27), (-0.102, 0.5)],
+        }.get(self.look.wear, [(0.096, 0.47), (0.0, 0.45), (-0.096, 0.47)])
+        self.pen.blob([*chest, *hem, (-0.092, 0.62)], self.top, shade)
         if self.look.form == "robot":
             self.pen.ellipse((0.0, 0.68), (0.04, 0.04), self._tone((0.85, 0.11, 195)))
         elif self.look.wear == "coat":
@@ -109,25 +126,26 @@ class Painter:
             self.pen.polygon([(-0.05, 0.81), (0.0, 0.69), (0.0, 0.81)], self._dark(self.top, 0.35))
             self.pen.polygon([(0.055, 0.81), (0.008, 0.69), (0.0, 0.81)], self._dark(self.top, 0.12))
         elif self.look.wear == "trousers":
-            self.pen.limb([(-0.1, 0.475), (0.1, 0.475)], (0.012, 0.012), self._dark(self.bottom, 0.4))
+            self.pen.limb([(-0.09, 0.475), (0.09, 0.475)], (0.011, 0.011), self._dark(self.bottom, 0.4))
 
     def _arm(self, side: int, acting: Acting) -> None:
-        shoulder = (side * 0.108, _SHOULDER - 0.035)
-        swing = {"walk": 0.06, "run": 0.13}.get(acting.pose, 0.018)
+        shoulder = (side * 0.088, _SHOULDER - 0.045)
+        swing = {"walk": 0.06, "run": 0.13}.get(acting.pose, 0.012)
         if acting.pose == "sit":
-            path = (shoulder, (side * 0.135, 0.6), (side * 0.03 + 0.1, 0.5))
+            path = (shoulder, (side * 0.122, 0.61), (side * 0.03 + 0.1, 0.5))
         elif acting.pose == "run":
-            path = (shoulder, (side * 0.14 - side * swing, 0.63), (side * 0.1 + side * 0.1, 0.68))
+            path = (shoulder, (side * 0.12 - side * swing, 0.63), (side * 0.1 + side * 0.1, 0.68))
         else:
-            path = (shoulder, (side * 0.145 - swing * side * 0.4, 0.62), (side * 0.14 + swing * side * 0.9, 0.47))
+            path = (shoulder, (side * 0.12 - swing * side * 0.4, 0.61), (side * 0.118 + swing * side * 0.9, 0.47))
         colour = self._dark(self.top, 0.14) if side < 0 else mix(self.top, self._dark(self.top), 0.28)
-        self.pen.limb(path, (0.04, 0.033, 0.027), colour)
-        self.pen.ellipse(path[-1], (0.027, 0.03), self.skin if self.look.form == "person" else self._dark(self.top))
+        self.pen.limb(path, (0.036, 0.03, 0.024), colour)
+        self.pen.ellipse(path[-1], (0.025, 0.028), self.skin if self.look.form == "person" else self._dark(self.top))
 
     def _neck(self, head: _Head) -> None:
-        self.pen.limb([(0.0, 0.79), (head.x, head.y - head.ry * 0.6)], (0.033, 0.029), self._dark(self.skin, 0.16))
+        colour = self.skin if self.look.form == "person" else self._tone((0.6, 0.02, 220))
+        self.pen.limb([(0.0, 0.79), (head.x, head.y - head.ry * 0.6)], (0.031, 0.028), self._dark(colour, 0.16))
         if self.look.wear != "coat" and self.look.form == "person":
-            self.pen.ellipse((0.0, 0.803), (0.047, 0.018), self._dark(self.skin, 0.16))
+            self.pen.ellipse((0.0, 0.806), (0.038, 0.016), self._dark(self.skin, 0.16))
 
     # Head
 
@@ -149,8 +167,8 @@ class Painter:
 
     def _face(self, head: _Head, mood: str) -> None:
         for side in (-1, 1):
-            self.pen.ellipse(head.at(0.07 + side * 0.5, -0.32), (head.rx * 0.17, head.ry * 0.1),
-                             mix(self.skin, self._tone((0.68, 0.13, 25)), 0.3))  # fmt: skip
+            self.pen.ellipse(head.at(0.07 + side * 0.5, -0.32), (head.rx * 0.2, head.ry * 0.1),
+                             mix(self.skin, self._tone((0.68, 0.13, 25)), 0.17))  # fmt: skip
             self._eye(head, side, mood)
             self._brow(head, side, mood)
         nose = [head.at(0.08, 0.0), head.at(0.2, -0.24), head.at(0.06, -0.3)]
@@ -167,13 +185,13 @@ class Painter:
             lid = [head.at(x - 0.15, 0.02), head.at(x, -0.05), head.at(x + 0.15, 0.02)]
             self.pen.curve(lid, head.rx * 0.03, self.ink)
             return
-        tall = {"surprise": 0.2, "angry": 0.115, "sad": 0.13}.get(mood, 0.15)
+        tall = {"surprise": 0.19, "angry": 0.11, "sad": 0.125}.get(mood, 0.14)
         white = self._tone((0.96, 0.012, 90))
         self.pen.ellipse(head.at(x, 0.0), (head.rx * 0.17, head.ry * tall), white)
         iris = mix(self.ink, self.hair, 0.25)
-        self.pen.ellipse(head.at(x + 0.03, -0.005), (head.rx * 0.11, head.ry * min(tall, 0.135)), iris)
+        self.pen.ellipse(head.at(x + 0.03, -0.005), (head.rx * 0.125, head.ry * min(tall, 0.13)), iris)
         self.pen.ellipse(head.at(x + 0.065, 0.045), (head.rx * 0.035, head.ry * 0.035), white)
-        lid = [head.at(x - 0.19, tall * 0.45), head.at(x - 0.02, tall + 0.015), head.at(x + 0.19, tall * 0.5)]
+        lid = [head.at(x - 0.18, tall * 0.35), head.at(x, tall + 0.012), head.at(x + 0.18, tall * 0.35)]
         self.pen.curve(lid, head.rx * 0.032, self.ink)
 
     def _brow(self, head: _Head, side: int, mood: str) -> None:
@@ -202,7 +220,8 @@ class Painter:
     def _glasses(self, head: _Head) -> None:
         for side in (-1, 1):
             ring = [head.at(0.08 + side * 0.38 + x * 0.27, y * 0.22) for x, y in
-                    ((-1, 0), (-0.7, 0.75), (0, 1), (0.7, 0.75), (1, 0), (0.7, -0.75), (0, -1), (-0.7, -0.75), (-1, 0))]  # fmt: skip
+                    ((-1, 0), (-0.7, 0.75), (0, 1), (0.7, 0.75), (1, 0), (0.7, -0.75), (0, -1),
+                     (-0.7, -0.75), (-1, 0))]  # fmt: skip
             self.pen.curve(ring, head.rx * 0.03, self.ink)
         self.pen.limb([head.at(-0.05, 0.03), head.at(0.2, 0.03)], (head.rx * 0.03,) * 2, self.ink)
 
@@ -221,7 +240,15 @@ class Painter:
         for lock in _locks(self.look.hair_style):
             self.pen.blob([head.at(x, y) for x, y in lock], self.hair, shade)
         if self.look.hair_style == "curly":
-            for x, y in ((-0.95, 0.2), (-0.8, 0.65), (-0.42, 0.98), (0.05, 1.1), (0.5, 0.98), (0.85, 0.65), (0.98, 0.2)):
+            for x, y in (
+                (-0.95, 0.2),
+                (-0.8, 0.65),
+                (-0.42, 0.98),
+                (0.05, 1.1),
+                (0.5, 0.98),
+                (0.85, 0.65),
+                (0.98, 0.2),
+            ):
                 self.pen.ellipse(head.at(x, y), (head.rx * 0.34, head.ry * 0.28), self.hair)
         if self.look.hair_style == "bun":
             self.pen.ellipse(head.at(-0.1, 1.28), (head.rx * 0.42, head.ry * 0.34), self.hair, shade)
@@ -236,12 +263,19 @@ class Painter:
         if self.look.hair_style == "long":
             self._long_hair(head)
         cover = [head.at(x, y) for x, y in
-                 ((-1.0, 0.1), (-0.75, 0.9), (0.0, 1.15), (0.75, 0.9), (1.0, 0.1), (0.8, -0.7), (0.0, -0.9), (-0.8, -0.7))]  # fmt: skip
+                 ((-1.0, 0.1), (-0.75, 0.9), (0.0, 1.15), (0.75, 0.9), (1.0, 0.1), (0.8, -0.7), (0.0, -0.9),
+                  (-0.8, -0.7))]  # fmt: skip
         colour = self.skin if self.look.hair_style == "bald" else self.hair
         self.pen.blob(cover, colour, self._dark(colour, 0.2))
 
     def _headgear(self, head: _Head) -> None:
-        draw = {"helmet": self._helmet, "crown": self._crown, "pointed": self._pointed, "hat": self._hat, "cap": self._cap}
+        draw = {
+            "helmet": self._helmet,
+            "crown": self._crown,
+            "pointed": self._pointed,
+            "hat": self._hat,
+            "cap": self._cap,
+        }
         if self.look.head:
             draw[self.look.head](head)
 
@@ -269,7 +303,9 @@ class Painter:
         felt = self._tone((0.46, 0.05, 60))
         dome = [head.at(x, y) for x, y in ((-0.85, 0.55), (-0.7, 1.3), (0, 1.25), (0.7, 1.3), (0.88, 0.55))]
         self.pen.blob(dome, felt, self._dark(felt))
-        self.pen.blob([head.at(x, y) for x, y in ((-1.6, 0.55), (0, 0.75), (1.6, 0.55), (0, 0.4))], self._dark(felt, 0.1))
+        self.pen.blob(
+            [head.at(x, y) for x, y in ((-1.6, 0.55), (0, 0.75), (1.6, 0.55), (0, 0.4))], self._dark(felt, 0.1)
+        )
         self.pen.limb([head.at(-0.82, 0.72), head.at(0.84, 0.72)], (head.ry * 0.08,) * 2, self._dark(felt, 0.5))
 
     def _cap(self, head: _Head) -> None:
@@ -281,7 +317,8 @@ class Painter:
     def _robot_head(self, head: _Head, acting: Acting) -> None:
         shell = self._tone((0.80, 0.03, 220))
         glow = self._tone((0.86, 0.12, 200))
-        box = [head.at(x, y) for x, y in ((-1.05, 0.75), (-0.8, 0.98), (0.8, 0.98), (1.05, 0.75), (1.0, -0.75), (0.75, -0.95),
+        box = [head.at(x, y) for x, y in ((-1.05, 0.75), (-0.8, 0.98), (0.8, 0.98), (1.05, 0.75),
+                                          (1.0, -0.75), (0.75, -0.95),
                                           (-0.75, -0.95), (-1.0, -0.75))]  # fmt: skip
         self.pen.limb([head.at(0, 0.9), head.at(0, 1.45)], (head.rx * 0.05,) * 2, self._dark(shell, 0.5))
         self.pen.ellipse(head.at(0, 1.5), (head.rx * 0.14, head.ry * 0.11), self.top)
@@ -296,9 +333,7 @@ class Painter:
         self.pen.limb([head.at(-0.2, -0.66), head.at(0.3, -0.66)], (head.ry * 0.04,) * 2, self._dark(shell, 0.5))
 
 
-_CIRCLE: Sequence[Point] = (
-    (1.0, 0.0), (0.707, 0.707), (0.0, 1.0), (-0.707, 0.707), (-1.0, 0.0), (-0.707, -0.707), (0.0, -1.0), (0.707, -0.707),
-)  # fmt: skip
+_CIRCLE: Sequence[Point] = ellipse((0.0, 0.0), (1.0, 1.0), corners=20)
 
 
 def _leg_paths(pose: str) -> tuple[Sequence[Point], Sequence[Point]]:
@@ -307,7 +342,7 @@ def _leg_paths(pose: str) -> tuple[Sequence[Point], Sequence[Point]]:
     if pose == "run":
         return ((-0.05, _HIP), (-0.06, 0.28), (-0.24, 0.2)), ((0.05, _HIP), (0.18, 0.31), (0.15, 0.06))
     if pose == "sit":
-        return ((-0.05, _HIP), (0.12, 0.44), (0.1, 0.03)), ((0.05, _HIP), (0.2, 0.45), (0.2, 0.03))
+        return ((-0.04, _HIP), (0.15, 0.44), (0.12, 0.15)), ((0.04, _HIP), (0.21, 0.45), (0.21, 0.15))
     return ((-0.055, _HIP), (-0.06, 0.25), (-0.065, 0.03)), ((0.055, _HIP), (0.06, 0.25), (0.07, 0.03))
 
 
@@ -318,7 +353,9 @@ def _locks(style: str) -> Sequence[Sequence[Point]]:
     side = ((-1.02, -0.05), (-1.0, 0.6), (-0.6, 1.12), (0.1, 1.24), (0.75, 1.02), (1.02, 0.5), (0.98, 0.1),
             (0.8, 0.5), (0.2, 0.86), (-0.4, 0.5), (-0.84, 0.3))  # fmt: skip
     long = ((-1.08, -0.6), (-1.06, 0.55), (-0.6, 1.12), (0.05, 1.22), (0.66, 1.08), (1.06, 0.5), (1.1, -0.6),
-            (0.92, -0.5), (0.84, 0.36), (0.3, 0.72), (-0.02, 0.84), (-0.4, 0.7), (-0.82, 0.3), (-0.9, -0.5))  # fmt: skip
+            (0.92, -0.5), (0.84, 0.36), (0.3, 0.72), (-0.02, 0.84), (-0.4, 0.7), (-0.82, 0.3),
+            (-0.9, -0.5))  # fmt: skip
     bob = ((-1.12, -0.75), (-1.1, 0.5), (-0.6, 1.12), (0.05, 1.22), (0.66, 1.08), (1.1, 0.5), (1.14, -0.75),
-           (0.84, -0.78), (0.86, 0.3), (0.5, 0.42), (0.0, 0.44), (-0.5, 0.42), (-0.84, 0.3), (-0.82, -0.78))  # fmt: skip
+           (0.84, -0.78), (0.86, 0.3), (0.5, 0.42), (0.0, 0.44), (-0.5, 0.42), (-0.84, 0.3),
+           (-0.82, -0.78))  # fmt: skip
     return {"side": (side,), "long": (long,), "bob": (bob,), "curly": (cap,), "bun": (cap,)}.get(style, (cap,))

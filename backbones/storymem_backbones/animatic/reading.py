@@ -7,6 +7,7 @@ entities (see ``cast``) and draws nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -67,6 +68,7 @@ class Reading:
         place: A key of ``scenery.PLACES``, or empty if none is named.
         mood: ``smile``, ``sad``, ``surprise``, ``angry``, ``asleep`` or ``calm``.
         pose: ``walk``, ``run``, ``sit`` or ``stand``.
+        back: Whether the figures are seen from behind.
     """
 
     size: Size
@@ -77,6 +79,7 @@ class Reading:
     place: str
     mood: str
     pose: str
+    back: bool
 
 
 def _any(*words: str) -> re.Pattern[str]:
@@ -116,7 +119,8 @@ _MOVES = (
     (Move.PULL_OUT, _any("pull\\w*.(?:out|back|away)", "zoom\\w*.out", "dolly\\w*.(?:out|back)",
                          "moves? (?:back|away)", "widen(?:s|ing)? (?:out|to)", "zoom\\w* back")),
     (Move.TRACK_LEFT, _any("(?:track\\w*|truck\\w*|moves?) (?:\\w+ )?left\\w*")),
-    (Move.TRACK_RIGHT, _any("track", "tracks", "tracking", "trucking", "follow(?:s|ing)? (?:shot|the|his|her|their|him)",
+    (Move.TRACK_RIGHT, _any("track", "tracks", "tracking", "trucking",
+                            "follow(?:s|ing)? (?:shot|the|his|her|their|him)",
                             "steadicam", "camera follows", "glid\\w+", "side.?on camera")),
     (Move.ARC, _any("arc", "arcs", "arcing", "orbit\\w*", "circl(?:es|ing)", "360", "revolv\\w+", "rotat\\w+ around")),
     (Move.HANDHELD, _any("hand.?held", "shaky", "sway\\w*", "jitter\\w*", "documentary.style")),
@@ -146,11 +150,14 @@ _PLACES = (
                   "pyramid", "museum", "station")),
     ("stage", _any("stage", "concert", "theat(?:er|re)", "auditorium", "spotlight", "arena", "podium", "audience")),
     ("library", _any("library", "bookshel\\w+", "book.?(?:shop|store)", "shelves", "shop", "store", "archives?",
-                     "market stall", "laborator(?:y|ies)", "lab", "pharmacy")),
-    ("room", _any("room", "bedroom", "kitchen", "studio", "office", "apartment", "house", "home", "classroom", "caf[eé]",
+                     "market stall", "pharmacy")),
+    ("room", _any("room", "bedroom", "kitchen", "studio", "office", "apartment", "house", "home",
+                  "classroom", "caf[eé]",
                   "workshop", "garage", "indoors?", "inside", "interior", "living.room", "bathroom", "attic",
                   "restaurant", "bar", "cabin", "cottage", "hospital", "ward", "table", "desk", "bed", "sofa", "couch",
-                  "windowsill", "dining", "wooden floor", "fireplace", "gym", "bakery", "elevator", "control room")),
+                  "windowsill", "dining", "wooden floor", "fireplace", "gym", "bakery", "elevator",
+                  "control room", "lab",
+                  "laborator(?:y|ies)")),
     ("snow", _any("snow\\w*", "arctic", "glacier", "ice", "icy", "blizzard", "tundra", "north pole", "frozen")),
     ("sea", _any("sea", "seaside", "ocean", "beach", "shore\\w*", "ships?", "boats?", "waves", "harbou?r", "island",
                  "deck", "coast\\w*", "pier", "lake", "river", "waterline", "lighthouse")),
@@ -175,11 +182,17 @@ _MOODS = (
 )  # fmt: skip
 _POSES = (
     ("run", _any("run", "runs", "running", "sprint\\w*", "chas\\w+", "flee\\w*", "rush\\w*", "gallop\\w*", "dash\\w*")),
-    ("sit", _any("sit", "sits", "sitting", "seated", "kneel\\w*", "crouch\\w*", "perched", "on (?:a|the) (?:chair|bench)")),
-    ("walk", _any("walk\\w*", "stroll\\w*", "steps?", "stepping", "approach\\w*", "wander\\w*", "march\\w*", "strid\\w+",
+    ("sit", _any("sit", "sits", "sitting", "seated", "kneel\\w*", "crouch\\w*", "perched",
+                 "on (?:a|the) (?:chair|bench)")),
+    ("walk", _any("walk\\w*", "stroll\\w*", "steps?", "stepping", "approach\\w*", "wander\\w*", "march\\w*",
+                  "strid\\w+",
                   "pads", "enters?", "leav(?:es|ing)", "danc\\w+")),
 )  # fmt: skip
 
+_BACK = _any(
+    "from behind", "back (?:shot|view)", "rear view", "turned away", "facing away", "with (?:his|her|their) backs?"
+)
+_DESCRIBED = re.compile(r"^([^:.!?\n]{1,80}): ", re.MULTILINE)
 _INDOORS = frozenset({"hall", "stage", "library", "room"})
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2011": "-", "\u2013": "-"})
 
@@ -202,7 +215,18 @@ def read(prompt: str, place_text: str = "") -> Reading:
         place=place,
         mood=_first(_MOODS, text, "calm"),
         pose=_first(_POSES, text, "stand"),
+        back=bool(_BACK.search(text)),
     )
+
+
+def action_of(prompt: str, names: Sequence[str]) -> str:
+    """Return the prompt without leading ``Name: appearance`` lines of its subjects, as some scripts write them."""
+    known = {name.casefold() for name in names}
+    kept = [
+        line for line in prompt.splitlines()
+        if not ((match := _DESCRIBED.match(line.strip())) and match[1].strip().casefold() in known)
+    ]  # fmt: skip
+    return "\n".join(kept).strip() or prompt
 
 
 def find_place(text: str) -> str:
@@ -225,9 +249,7 @@ def _first(table: tuple[tuple[T, re.Pattern[str]], ...], text: str, default: T) 
 
 
 def _earliest_move(text: str) -> Move:
-    hits = [
-        (match.start(), -len(match[0]), move) for move, pattern in _MOVES if (match := pattern.search(text))
-    ]
+    hits = [(match.start(), -len(match[0]), move) for move, pattern in _MOVES if (match := pattern.search(text))]
     return min(hits)[2] if hits else Move.DRIFT
 
 

@@ -1,6 +1,7 @@
 """A drawing surface larger than the frame, in units of the frame, drawn at twice the size and reduced.
 
-Units: the frame is 100 high and ``stage.width`` wide, (0, 0) its top left, y down. It knows nothing about what is drawn.
+Units: the frame is 100 high and ``stage.width`` wide, (0, 0) its top left,
+y down. It knows nothing about what is drawn.
 """
 
 from __future__ import annotations
@@ -214,9 +215,7 @@ def smooth(points: Sequence[Point], closed: bool = True, steps: int = 7) -> list
     beyond = np.roll(p, -2, 0) if closed else np.vstack([p[2:], p[-1:], p[-1:]])
     t = (np.arange(steps) / steps)[None, :, None]
     p0, p1, p2, p3 = (q[:, None, :] for q in (before, p, after, beyond))
-    curve = 0.5 * (
-        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
-    )
+    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
     flat = curve.reshape(-1, 2) if closed else np.vstack([curve[:-1].reshape(-1, 2), p[-1:]])
     return [(float(x), float(y)) for x, y in flat]
 
@@ -228,7 +227,7 @@ def darker(colour: RGB, ink: RGB, amount: float = 0.22) -> RGB:
 
 @lru_cache(maxsize=1)
 def _spot() -> Image.Image:
-    y, x = np.mgrid[-1 : 1 : 128j, -1 : 1 : 128j]
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
     fade = np.clip(1 - np.hypot(x, y), 0, 1)
     return Image.fromarray((255 * fade * fade * (3 - 2 * fade)).astype(np.uint8))
 
@@ -245,7 +244,7 @@ def _textured(image: Image.Image, strength: float) -> Image.Image:
     width, height = image.size
     tile = np.tile(_tooth(), (height // 256 + 1, width // 256 + 1))[:height, :width]
     wash = np.asarray(_wash().resize(image.size, Image.Resampling.BICUBIC), np.int16) - 128
-    delta = ((tile.astype(np.int16) * 10 + wash * 12) * strength / 128).astype(np.int16)
+    delta = ((tile.astype(np.int16) * 7 + wash * 12) * strength / 128).astype(np.int16)
     return Image.fromarray(np.clip(np.asarray(image, np.int16) + delta[..., None], 0, 255).astype(np.uint8))
 
 

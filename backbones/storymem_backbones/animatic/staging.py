@@ -15,9 +15,11 @@ from storymem_backbones.animatic import creatures, things
 from storymem_backbones.animatic.cast import Cast, Look
 from storymem_backbones.animatic.colour import LIGHTS, Palette
 from storymem_backbones.animatic.interiors import INDOORS
+from storymem_backbones.animatic.outdoors import OUTDOORS
+from storymem_backbones.animatic.overhead import from_above
 from storymem_backbones.animatic.people import Acting, Painter
 from storymem_backbones.animatic.reading import Angle, Reading, Size
-from storymem_backbones.animatic.scenery import HUES, OUTDOORS, Set, from_above, place_dice, tufts, weather
+from storymem_backbones.animatic.scenery import HUES, Set, place_dice, tufts, weather
 from storymem_backbones.animatic.sheet import Pen, Sheet, Stage
 
 
@@ -48,7 +50,7 @@ _FRAMINGS = {
     Size.MEDIUM_CLOSE_UP: _Framing(225, 36, 2, 1.75, 1.0, 58),
     Size.MEDIUM: _Framing(150, 29, 3, 1.4, 0.45, 56),
     Size.MEDIUM_WIDE: _Framing(100, 22, 4, 1.2, 0.2, 53),
-    Size.WIDE: _Framing(58, 30, 6, 1.0, 0.0, 50),
+    Size.WIDE: _Framing(57, 26, 6, 1.0, 0.0, 50),
     Size.EXTREME_WIDE: _Framing(24, 56, 6, 0.66, 0.0, 52),
 }
 _CLOSE = (Size.EXTREME_CLOSE_UP, Size.CLOSE_UP, Size.MEDIUM_CLOSE_UP)
@@ -87,6 +89,7 @@ class Staging:
         self.stage, self.reading, self.cast = stage, reading, cast
         self.framing = _FRAMINGS[reading.size]
         self.palette = Palette(LIGHTS[reading.hour], HUES.get(reading.place, hue))
+        self.lit = self.palette.for_figures()
         self.side = 1.0 if seed % 2 else -1.0
         self.dice_name = cast.place or reading.place or "nowhere"
 
@@ -156,8 +159,9 @@ class Staging:
         if self.reading.size not in _CLOSE:
             self._draw_large_things(sheet, large)
         tallest = max(_stature(look) for look in shown)
+        animals_only = all(look.form in creatures.HEIGHTS for look in shown)
         for look, x in sorted(zip(shown, self._places(len(shown)), strict=True), key=lambda pair: -_stature(pair[0])):
-            self._draw_figure(sheet, look, x, _stature(look) / tallest, tallest < 0.6)
+            self._draw_figure(sheet, look, x, _stature(look) / tallest, animals_only)
         if self.reading.size is not Size.EXTREME_CLOSE_UP:
             self._draw_small_things(sheet, [look for look in self.cast.things if look not in large])
 
@@ -173,7 +177,7 @@ class Staging:
     def _draw_figure(self, sheet: Sheet, look: Look, x: float, relative: float, animals_only: bool) -> None:
         framing, reading = self.framing, self.reading
         mirror = x > self.stage.width / 2
-        acting = Acting(reading.pose if reading.size not in _CLOSE else "stand", reading.mood, "from behind" in reading.pose)
+        acting = Acting(reading.pose if reading.size not in _CLOSE else "stand", reading.mood, reading.back)
         if look.form not in ("person", "robot"):
             self._draw_animal(sheet, look, x, relative, animals_only, acting)
             return
@@ -183,28 +187,28 @@ class Staging:
         head = framing.head + (1 - follow) * _HEAD * (framing.height - height)
         feet = head + _HEAD * height
         sheet.soft_ellipse((x + 1, feet), (height * 0.24, height * 0.035), self.palette.ink, 0.55)
-        Painter(Pen(sheet, x, feet, height, mirror), look, self.palette).draw(acting)
+        Painter(Pen(sheet, x, feet, height, mirror), look, self.lit).draw(acting)
 
-    def _draw_animal(
-        self, sheet: Sheet, look: Look, x: float, relative: float, alone: bool, acting: Acting
-    ) -> None:
+    def _draw_animal(self, sheet: Sheet, look: Look, x: float, relative: float, alone: bool, acting: Acting) -> None:
         framing, mirror = self.framing, x > self.stage.width / 2
         if self.reading.size in _CLOSE and look.form != "fish":
             height = framing.height * (1.0 if alone else 0.72)
             pen = Pen(sheet, x, framing.head + 4 + 0.86 * height + (0 if alone else 16), height)
-            creatures.draw_portrait(pen, look, self.palette, acting)
+            creatures.draw_portrait(pen, look, self.lit, acting)
             return
         if alone:
             height = framing.height * 0.42 * relative
             feet = min(84.0, framing.head + _HEAD * framing.height)
         else:
             height = framing.height * creatures.HEIGHTS[look.form]
-            feet = min(92.0, framing.head + _HEAD * framing.height)
+            # Small animals come forward, into the frame; a horse is cropped as its rider is.
+            lowest = 92.0 if creatures.HEIGHTS[look.form] < 0.6 else 400.0
+            feet = min(lowest, framing.head + _HEAD * framing.height)
         if look.form == "fish":
             feet = 62.0
         else:
             sheet.soft_ellipse((x, feet), (height * 0.75, height * 0.09), self.palette.ink, 0.5)
-        creatures.draw_animal(Pen(sheet, x, feet, height, mirror), look, self.palette, acting)
+        creatures.draw_animal(Pen(sheet, x, feet, height, mirror), look, self.lit, acting)
 
     # Things
 
@@ -214,7 +218,7 @@ class Staging:
             height = min(62.0, self.framing.height * things.HEIGHTS[look.form] * 0.75)
             x = self.stage.width * (0.5 - (0.27 - 0.5 * i) * self.side)
             sheet.soft_ellipse((x, feet), (height * 1.2, height * 0.12), self.palette.ink, 0.5)
-            things.draw_thing(Pen(sheet, x, feet, height), look, self.palette)
+            things.draw_thing(Pen(sheet, x, feet, height), look, self.lit)
 
     def _draw_small_things(self, sheet: Sheet, looks: Sequence[Look]) -> None:
         feet = min(82.0, self.framing.head + _HEAD * self.framing.height + 2)
@@ -222,7 +226,7 @@ class Staging:
             height = min(34.0, self.framing.height * things.HEIGHTS.get(look.form, 0.16))
             x = self.stage.width * (0.5 - (0.24 + 0.16 * i) * self.side)
             sheet.soft_ellipse((x, feet), (height * 0.7, height * 0.12), self.palette.ink, 0.5)
-            things.draw_thing(Pen(sheet, x, feet, height), look, self.palette)
+            things.draw_thing(Pen(sheet, x, feet, height), look, self.lit)
 
     def _draw_inserts(self, sheet: Sheet) -> None:
         """Only things: large, on a table."""
@@ -234,11 +238,13 @@ class Staging:
         if self.reading.size in (*_CLOSE, Size.MEDIUM):
             edge, wood = self.stage.edge[0], self.palette.tone(0.5, 0.06, 58)
             sheet.polygon([(-edge, 66), (wide + edge, 66), (wide + edge, 130), (-edge, 130)], wood)
-            sheet.polygon([(-edge, 66), (wide + edge, 66), (wide + edge, 67), (-edge, 67)], self.palette.tone(0.64, 0.06, 62))
+            sheet.polygon(
+                [(-edge, 66), (wide + edge, 66), (wide + edge, 67), (-edge, 67)], self.palette.tone(0.64, 0.06, 62)
+            )
         for i, look in enumerate(looks):
             x = wide * (0.5 + 0.26 * (i - (len(looks) - 1) / 2))
             sheet.soft_ellipse((x + 1.5, feet), (height * 0.75, height * 0.12), self.palette.ink, 0.6)
-            things.draw_thing(Pen(sheet, x, feet, height), look, self.palette)
+            things.draw_thing(Pen(sheet, x, feet, height), look, self.lit)
 
     def _draw_from_above(self, sheet: Sheet) -> None:
         across = {Size.EXTREME_WIDE: 7.0, Size.WIDE: 13.0}.get(self.reading.size, 20.0)
@@ -246,9 +252,9 @@ class Staging:
         centre = self.stage.width / 2
         for i, look in enumerate(self.cast.figures):
             x, y = (centre, 46.0) if i == 0 else (centre + float(spots.uniform(-42, 42)), float(spots.uniform(26, 66)))
-            creatures.draw_from_above(Pen(sheet, x, y, across * (0.8 if look.child else 1.0)), look, self.palette)
+            creatures.draw_from_above(Pen(sheet, x, y, across * (0.8 if look.child else 1.0)), look, self.lit)
         for i, look in enumerate(self.cast.things):
-            things.draw_thing(Pen(sheet, centre + 26 * (i + 1) * self.side, 60, across * 0.8), look, self.palette)
+            things.draw_thing(Pen(sheet, centre + 26 * (i + 1) * self.side, 60, across * 0.8), look, self.lit)
 
 
 def _stature(look: Look) -> float:

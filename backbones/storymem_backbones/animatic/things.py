@@ -21,10 +21,13 @@ def draw_thing(pen: Pen, look: Look, palette: Palette) -> None:
 
 def _vehicle(pen: Pen, body: RGB, second: RGB, palette: Palette) -> None:
     shade = darker(body, palette.ink)
-    pen.blob([(-1.1, 0.25), (-1.08, 0.55), (-0.7, 0.6), (-0.42, 0.98), (0.35, 0.98), (0.65, 0.6), (1.08, 0.5), (1.12, 0.25)],
+    pen.blob([(-1.1, 0.25), (-1.08, 0.55), (-0.7, 0.6), (-0.42, 0.98), (0.35, 0.98), (0.65, 0.6),
+              (1.08, 0.5), (1.12, 0.25)],
              body, shade)  # fmt: skip
     for left, right in ((-0.55, -0.05), (0.03, 0.5)):
-        pen.polygon([(left, 0.6), (left + 0.14, 0.88), (right - 0.06, 0.88), (right, 0.6)], palette.tone(0.86, 0.03, 225))
+        pen.polygon(
+            [(left, 0.6), (left + 0.14, 0.88), (right - 0.06, 0.88), (right, 0.6)], palette.tone(0.86, 0.03, 225)
+        )
     for x in (-0.65, 0.65):
         pen.ellipse((x, 0.2), (0.24, 0.24), palette.ink)
         pen.ellipse((x, 0.2), (0.11, 0.11), palette.tone(0.75, 0.01, 250))
@@ -50,7 +53,8 @@ def _book(pen: Pen, body: RGB, second: RGB, palette: Palette) -> None:
     page = palette.tone(0.94, 0.025, 88)
     pen.polygon([(-0.95, 0.06), (0.95, 0.06), (0.85, 0.75), (-0.85, 0.75)], body)
     for side in (-1, 1):
-        pen.blob([(0.0, 0.12), (side * 0.4, 0.18), (side * 0.86, 0.12), (side * 0.78, 0.72), (side * 0.4, 0.8), (0.0, 0.7)], page,
+        pen.blob([(0.0, 0.12), (side * 0.4, 0.18), (side * 0.86, 0.12), (side * 0.78, 0.72),
+                  (side * 0.4, 0.8), (0.0, 0.7)], page,
                  darker(page, palette.ink, 0.1))  # fmt: skip
         for row in range(4):
             y = 0.28 + row * 0.11
@@ -108,7 +112,8 @@ def _stick(pen: Pen, body: RGB, second: RGB, palette: Palette) -> None:
 
 def _umbrella(pen: Pen, body: RGB, second: RGB, palette: Palette) -> None:
     pen.curve([(0.0, 0.7), (0.0, 0.1), (0.08, 0.0), (0.16, 0.1)], 0.022, palette.ink)
-    pen.blob([(-0.85, 0.5), (-0.6, 0.86), (0.0, 1.02), (0.6, 0.86), (0.85, 0.5), (0.42, 0.58), (0.0, 0.5), (-0.42, 0.58)],
+    pen.blob([(-0.85, 0.5), (-0.6, 0.86), (0.0, 1.02), (0.6, 0.86), (0.85, 0.5), (0.42, 0.58), (0.0, 0.5),
+              (-0.42, 0.58)],
              body, darker(body, palette.ink))  # fmt: skip
 
 
@@ -148,7 +153,8 @@ def _gem(pen: Pen, body: RGB, second: RGB, palette: Palette) -> None:
 def _guitar(pen: Pen, body: RGB, second: RGB, palette: Palette) -> None:
     wood = mix(body, palette.tone(0.6, 0.09, 60), 0.6)
     pen.limb([(0.0, 0.4), (0.0, 0.96)], (0.035, 0.03), palette.tone(0.36, 0.04, 55))
-    pen.blob([(0.0, 0.0), (-0.24, 0.08), (-0.24, 0.24), (-0.14, 0.33), (-0.18, 0.46), (0.0, 0.52), (0.18, 0.46), (0.14, 0.33),
+    pen.blob([(0.0, 0.0), (-0.24, 0.08), (-0.24, 0.24), (-0.14, 0.33), (-0.18, 0.46), (0.0, 0.52),
+              (0.18, 0.46), (0.14, 0.33),
               (0.24, 0.24), (0.24, 0.08)], wood, darker(wood, palette.ink))  # fmt: skip
     pen.ellipse((0.0, 0.33), (0.075, 0.07), palette.ink)
 
@@ -161,7 +167,8 @@ def _crown(pen: Pen, body: RGB, second: RGB, palette: Palette) -> None:
 
 
 _FORMS: dict[str, Callable[[Pen, RGB, RGB, Palette], None]] = {
-    "vehicle": _vehicle, "ship": _ship, "boat": _boat, "book": _book, "paper": _paper, "picture": _picture, "lamp": _lamp,
+    "vehicle": _vehicle, "ship": _ship, "boat": _boat, "book": _book, "paper": _paper, "picture": _picture,
+    "lamp": _lamp,
     "box": _box, "screen": _screen, "stick": _stick, "umbrella": _umbrella, "cup": _cup, "plant": _plant, "orb": _orb,
     "gem": _gem, "guitar": _guitar, "crown": _crown,
 }  # fmt: skip
