@@ -72,6 +72,7 @@ class InstantExecutor(Executor):
             SIDE,
             16,
             0.0,
+            0,
         )
         future: Future[ShotOutcome] = Future()
         future.set_result(ShotOutcome(task.shot, made, _file(task.file("view.mp4"), self._view), tuple(keyframes), ()))

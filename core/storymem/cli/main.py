@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from storymem.cli import doctor, graph, plugins, render, runs, show
+from storymem.cli import doctor, graph, measure, plugins, render, runs, show
 from storymem.errors import StoryMemError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for _command in (
     runs.pin,
     runs.prune,
     runs.verify,
+    measure.measure,
     show.config,
     doctor.doctor,
 ):

@@ -15,7 +15,7 @@ from storymem.engine.keys import digest
 from storymem.engine.plan import ShotSpec, StoryPlan
 from storymem.engine.task import ClipRef, FileRef, GenerateStep, MadeClip, ShotOutcome, ShotTask
 from storymem.engine.toolbox import Toolbox
-from storymem.errors import PluginError, RunStoreError
+from storymem.errors import PluginError, RunStoreError, StoryMemError
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryStore, MemoryView
 from storymem.interfaces.backbone import mode_of
 from storymem.settings import RunSettings
@@ -154,6 +154,7 @@ class ShotDesk:
             crf=self._settings.crf if shot.view is None else None,
             select=shot.selection is None,
             visible=shot.memory[:],
+            accepted=shot.take is None or bool(shot.take.request["accepted"]),
         )
 
     # -- after --------------------------------------------------------------------------------------------
@@ -162,9 +163,8 @@ class ShotDesk:
         """Finish a shot from what is there, if it is all there; return whether it was."""
         if shot.take is None or shot.view is None or shot.selection is None:
             return False
-        current = CurrentShot(
-            shot.spec.shot.id, shot.spec.shot.position, shot.take.number, shot.view, shot.selection.key
-        )
+        place, first = shot.spec.shot, shot.spec.transition.drop
+        current = CurrentShot(place.id, place.position, shot.take.number, shot.view, shot.selection.key, first)
         if self._current.get(current.shot) != current:
             self._store.set_current([current])
         self._finish(shot, shot.take, shot.view, shot.selection)
@@ -177,23 +177,29 @@ class ShotDesk:
         view = outcome.view.digest if outcome.view else shot.view
         if take is None or view is None:
             raise PluginError(f"shot {outcome.shot}: the executor returned no clip or no viewing copy")
-        selection = shot.selection
+        selection, failure = shot.selection, None
         if outcome.candidates is not None:
-            selection, pictures = self._admit(shot, take, outcome)
-            new += pictures
+            try:
+                selection, pictures = self._admit(shot, take, outcome)
+                new += pictures
+            except StoryMemError as error:  # the clip is kept, and only the choosing counts as failed
+                failure = error
         files = self._store.objects.adopt(new)
         self._store.commit(
             ShotCommit(
-                shot.spec.shot.position,
-                take,
-                self._view_key(shot.spec, take.clip),
-                view,
-                selection,
-                tuple(files),
+                take=take,
+                view_key=self._view_key(shot.spec, take.clip),
+                view=view,
+                selection=selection,
+                first=shot.spec.transition.drop,
+                position=shot.spec.shot.position,
+                files=tuple(files),
             )
         )
         self._files.update({f.digest: f for f in files})
         self._takes.setdefault(take.shot, {})[take.key] = take
+        if failure is not None:
+            raise failure
         if selection is not None:
             self._finish(shot, take, view, selection)
         return take
@@ -276,6 +282,7 @@ class ShotDesk:
             {
                 "backbone": self._backbone_print,
                 "master": self._settings.master,
+                "accept": self._toolbox.accept.fingerprint() if self._toolbox.accept else None,
                 "handed_over": [previous.clip, spec.transition.handover] if previous else None,
                 "recalled": [k.id for k in recalled],
                 **self._readable(spec),
@@ -319,6 +326,9 @@ class ShotDesk:
         recalled = [f"{k.shot}:{k.frame}" for k in shot.recalled]
         request: Mapping[str, Any] = {
             **self._readable(spec),
+            "seed": made.seed,
+            "attempts": made.attempts,
+            "accepted": made.accepted,
             "mode": shot.mode,
             "recalled": recalled,
             "backbone": self._settings.backbone.name,

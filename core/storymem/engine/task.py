@@ -80,6 +80,7 @@ class ShotTask:
         master: How to keep the clip, ``lossless`` or ``small``.
         crf: Quality of the viewing copy; None if there is one.
         select: Whether to choose keyframes.
+        accepted: Whether an existing clip passed the accept gate; only then is any of it remembered.
         visible: Keyframes the selection may compare with.
     """
 
@@ -92,6 +93,7 @@ class ShotTask:
     crf: int | None
     select: bool
     visible: tuple[Keyframe, ...] = ()
+    accepted: bool = True
 
     def file(self, name: str) -> Path:
         """Return where this task writes a file; tasks share the folder, not the names."""
@@ -100,7 +102,20 @@ class ShotTask:
 
 @dataclass(frozen=True, slots=True)
 class MadeClip:
-    """A clip that was made: its master file, pixel hash, shape, and the seconds the backbone took."""
+    """A clip that was made.
+
+    Attributes:
+        master: File with all its frames.
+        clip: Pixel hash.
+        frames: Number of frames.
+        width: Pixels.
+        height: Pixels.
+        fps: Frames per second.
+        seconds: Time the backbone took, over all attempts.
+        seed: Of the attempt that was kept.
+        attempts: How many clips were made to get it.
+        accepted: Whether it passed the accept gate; True without one.
+    """
 
     master: NewFile
     clip: str
@@ -109,6 +124,9 @@ class MadeClip:
     height: int
     fps: int
     seconds: float
+    seed: int
+    attempts: int = 1
+    accepted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

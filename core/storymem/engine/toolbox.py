@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from storymem.engine.accept import AcceptGate
 from storymem.errors import PluginError, SettingsError
 from storymem.interfaces import (
     Backbone,
@@ -36,16 +37,19 @@ class Toolbox:
         selector: Proposes keyframes.
         filters: Refuse keyframes; by name, in order.
         encoder: Shared by selector, filters and policy; None if the run has none.
+        accept: Judges whole clips; None accepts all.
     """
 
     backbone: Backbone[Any]
     selector: KeyframeSelector[Any]
     filters: Mapping[str, FrameFilter[Any]]
     encoder: ImageTextEncoder[Any] | None
+    accept: AcceptGate | None = None
 
     def close(self) -> None:
         """Release everything."""
-        for plugin in (self.backbone, self.selector, *self.filters.values(), self.encoder):
+        judges = self.accept.filters.values() if self.accept else ()
+        for plugin in (self.backbone, self.selector, *self.filters.values(), *judges, self.encoder):
             if plugin is not None:
                 plugin.close()
 
@@ -76,9 +80,13 @@ class ToolboxRecipe:
             selector=self.one(host, Kind.KEYFRAME_SELECTOR, "selector", settings.selector, KeyframeSelector),
             filters=_filters(host, settings.filters),
             encoder=encoder,
+            accept=_accept_gate(host, settings),
         )
         require_encoder("selector", toolbox.selector, encoder)
-        for name, frame_filter in toolbox.filters.items():
+        for name, frame_filter in (
+            *toolbox.filters.items(),
+            *(toolbox.accept.filters.items() if toolbox.accept else ()),
+        ):
             require_encoder(f"filter {name}", frame_filter, encoder)
         return toolbox
 
@@ -103,6 +111,13 @@ def _filters(host: PluginHost, choices: Sequence[PluginChoice]) -> dict[str, Fra
         if isinstance(plugin, FrameFilter):
             built[choice.name] = plugin
     return built
+
+
+def _accept_gate(host: PluginHost, settings: RunSettings) -> AcceptGate | None:
+    chosen = settings.accept
+    if chosen is None:
+        return None
+    return AcceptGate(_filters(host, chosen.filters), chosen.attempts, chosen.share, chosen.samples)
 
 
 def require_encoder(what: str, plugin: Plugin[Any], encoder: object) -> None:

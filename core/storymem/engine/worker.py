@@ -7,16 +7,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storymem.engine.accept import Judgement, attempt_seed
 from storymem.engine.task import ClipRef, GenerateStep, MadeClip, MadeKeyframe, ShotOutcome, ShotTask
 from storymem.engine.toolbox import Toolbox, ToolboxRecipe
 from storymem.errors import Cancelled, DamagedFile, MediaError, PluginError, ShotError, StoryMemError
 from storymem.interfaces.backbone import GenerationRequest, Progress
-from storymem.interfaces.selection import Candidate, ClipContext, FrameGate
+from storymem.interfaces.selection import Candidate, ClipContext, FrameGate, Rejection
 from storymem.media.clip import Clip, Frames, pixel_hash
 from storymem.media.images import encode_png
 from storymem.media.video import MASTERS, read_clip, viewing_codec, write_clip
@@ -69,9 +71,9 @@ class Worker:
             MediaError: A file could not be written.
         """
         if task.generate is not None:
-            clip, made = self._make(task, task.generate, progress)
+            clip, made, refused = self._make(task, task.generate, progress)
         else:
-            clip, made = _load(task.source), None
+            clip, made, refused = _load(task.source), None, ()
         view = None
         if task.crf is not None:
             path = task.file("view.mp4")
@@ -79,14 +81,18 @@ class Worker:
             view = NewFile(path, file_digest(path))
         if not task.select:
             return ShotOutcome(task.shot, made, view)
+        if not (made.accepted if made else task.accepted):
+            return ShotOutcome(task.shot, made, view, candidates=(), rejections=refused)
         return self._select(task, clip, ShotOutcome(task.shot, made, view))
 
-    def _make(self, task: ShotTask, step: GenerateStep, progress: Progress) -> tuple[Clip, MadeClip]:
+    def _make(
+        self, task: ShotTask, step: GenerateStep, progress: Progress
+    ) -> tuple[Clip, MadeClip, tuple[Rejection, ...]]:
         request = _request(step)
         with self._backbone_turn():
             progress(0, 1)  # a run that was cancelled while this shot waited for its turn stops here
             started = time.monotonic()
-            clip = self._generate(task.shot, request, progress)
+            clip, judgement, seed, attempts = self._best(task, request, progress)
             seconds = time.monotonic() - started
         codec = MASTERS[task.master]
         path = task.file(f"master{codec.suffix}")
@@ -95,15 +101,36 @@ class Worker:
             # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
             clip = read_clip(path, clip.fps)
         made = MadeClip(
-            NewFile(path, file_digest(path)),
-            clip.content_hash(),
-            len(clip),
-            clip.width,
-            clip.height,
-            clip.fps,
-            seconds,
+            master=NewFile(path, file_digest(path)),
+            clip=clip.content_hash(),
+            frames=len(clip),
+            width=clip.width,
+            height=clip.height,
+            fps=clip.fps,
+            seconds=seconds,
+            seed=seed,
+            attempts=attempts,
+            accepted=judgement.accepted,
         )
-        return clip, made
+        return clip, made, judgement.rejections
+
+    def _best(self, task: ShotTask, request: GenerationRequest, progress: Progress) -> tuple[Clip, Judgement, int, int]:
+        """Return the first accepted clip or else the best one, its judgement and seed, and the attempts made."""
+        gate = self._toolbox.accept
+        if gate is None:
+            return self._generate(task.shot, request, progress), Judgement(True, 1.0, 0.0), request.seed, 1
+        best: tuple[Clip, Judgement, int] | None = None
+        for attempt in range(gate.attempts):
+            seed = attempt_seed(request.seed, attempt)
+            clip = self._generate(task.shot, replace(request, seed=seed), progress)
+            context = ClipContext(clip, task.first, task.visible, self._toolbox.encoder, self._embeddings)
+            judgement = gate.judge(context)
+            if best is None or judgement.rank > best[1].rank:
+                best = clip, judgement, seed
+            if judgement.accepted:
+                break
+        assert best is not None
+        return *best, attempt + 1
 
     def _generate(self, shot: str, request: GenerationRequest, progress: Progress) -> Clip:
         backbone = self._toolbox.backbone

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _THREADS = 2
 _BT709 = 1
 _LIMITED_RANGE = 1
+#: x264's macroblock tree reads memory it never wrote: with it, the same frames give other bytes now and then.
+_NO_TREE = ("mbtree", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,14 @@ class Codec:
 #: Bit-exact RGB.
 LOSSLESS = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("qp", "0"), ("preset", "ultrafast")))
 #: RGB without chroma subsampling, about 45 dB.
-SMALL = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("crf", "12"), ("preset", "veryfast")))
+SMALL = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("crf", "12"), ("preset", "veryfast"), _NO_TREE))
 MASTERS = {"lossless": LOSSLESS, "small": SMALL}
 
 
 def viewing_codec(crf: int) -> Codec:
     """Return H.264 in MP4 as every player reads it; ``crf`` from 0 (best) to 51."""
     # No B-frames: packets of separately encoded shots then join in order, without edit lists.
-    options = (("crf", str(crf)), ("preset", "veryfast"), ("bf", "0"))
+    options = (("crf", str(crf)), ("preset", "veryfast"), ("bf", "0"), _NO_TREE)
     return Codec("libx264", "yuv420p", "mp4", ".mp4", options)
 
 
@@ -124,10 +126,12 @@ def write_clip(path: Path, clip: Clip, codec: Codec) -> None:
     Raises:
         MediaError: Disk full, no such encoder, or another reason the file cannot be written.
     """
+    import av
+
     try:
         with VideoWriter(path, codec, clip.width, clip.height, clip.fps) as writer:
             writer.write(clip.frames)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, av.FFmpegError) as error:
         raise MediaError(f"{path}: cannot write video: {error}") from error
 
 

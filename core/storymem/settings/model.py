@@ -56,6 +56,24 @@ def _choice(name: str) -> Any:
     return Field(default_factory=lambda: PluginChoice(name=name))
 
 
+class AcceptSettings(BaseModel):
+    """The accept gate: clips that fail are made again with another seed, and the best attempt is kept.
+
+    Attributes:
+        attempts: Most clips to make for one shot; each costs a whole generation.
+        filters: Frame filters that judge the clip.
+        share: Share of the sampled frames that must pass all filters.
+        samples: How many frames to look at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    filters: Annotated[tuple[PluginChoice, ...], Field(min_length=1)] = (PluginChoice(name="exposure"),)
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    samples: Annotated[int, Field(ge=1, le=100)] = 5
+
+
 class RunSettings(BaseModel):
     """The settings of one run.
 
@@ -66,6 +84,7 @@ class RunSettings(BaseModel):
         selector: Which frames of a finished shot are proposed as keyframes.
         filters: What refuses frames, in this order.
         encoder: The image-text model shared by selector, filters and policy; None if nothing needs one.
+        accept: Makes clips again that fail its filters; None keeps every clip. Only accepted shots write memory.
         store: Where keyframes and embeddings are kept.
         cut: Transition into shots that are cuts and name no transition.
         continuation: Transition into shots that are not cuts and name no transition.
@@ -89,6 +108,7 @@ class RunSettings(BaseModel):
     selector: PluginChoice = _choice("uniform")
     filters: tuple[PluginChoice, ...] = (PluginChoice(name="exposure"), PluginChoice(name="sharpness"))
     encoder: PluginChoice | None = None
+    accept: AcceptSettings | None = None
     store: PluginChoice = _choice("sqlite")
     cut: PluginChoice = _choice("cut")
     continuation: PluginChoice = _choice("first_frame")

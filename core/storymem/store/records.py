@@ -70,31 +70,43 @@ class ShotCommit:
     """Everything one finished shot adds, written in one transaction.
 
     Attributes:
-        position: Place in the story.
         take: New or existing.
         view_key: Key of the viewing copy.
         view: Its digest.
         selection: New or existing; None if choosing keyframes failed.
+        first: Number of frames at the start that repeat the previous shot.
+        position: Place in the story.
         files: Files moved into place for it.
     """
 
-    position: int
     take: Take
     view_key: str
     view: str
     selection: Selection | None
+    first: int
+    position: int
     files: tuple[FileRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentShot:
-    """What a shot is at present: the numbers and keys its film copy and keyframes come from."""
+    """What a shot is at present.
+
+    Attributes:
+        shot: Shot id.
+        position: Place in the story.
+        take: Number of the take in the film.
+        view: Digest of its viewing copy.
+        selection: Key of the selection its keyframes come from.
+        first: Number of frames at the start of the take that repeat the previous shot.
+    """
 
     shot: str
     position: int
     take: int
     view: str
     selection: str
+    first: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,9 @@ class RunStore:
 
     def current(self) -> list[CurrentShot]:
         """Return what each finished shot is at present, in story order."""
-        rows = self._db.execute("SELECT shot, position, take, view, selection FROM current ORDER BY position, shot")
+        rows = self._db.execute(
+            "SELECT shot, position, take, view, selection, first FROM current ORDER BY position, shot"
+        )
         return [CurrentShot(*row) for row in rows]
 
     def files(self) -> dict[str, FileRecord]:
@@ -134,9 +136,8 @@ class RunStore:
             if done.selection is not None:
                 self._insert_selection(done.selection)
                 self._db.execute("DELETE FROM failures WHERE shot = ?", (done.take.shot,))
-                self._set_current(
-                    CurrentShot(done.take.shot, done.position, done.take.number, done.view, done.selection.key)
-                )
+                take, key = done.take, done.selection.key
+                self._set_current(CurrentShot(take.shot, done.position, take.number, done.view, key, done.first))
 
     def add_selection(self, selection: Selection, files: Iterable[FileRecord]) -> None:
         """Keep a selection that belongs to no take: the story's reference images."""
@@ -283,8 +284,8 @@ class RunStore:
 
     def _set_current(self, shot: CurrentShot) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?)",
-            (shot.shot, shot.position, shot.take, shot.view, shot.selection),
+            "INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?, ?)",
+            (shot.shot, shot.position, shot.take, shot.view, shot.selection, shot.first),
         )
 
     @contextmanager

@@ -1,0 +1,35 @@
+"""``storymem measure``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from storymem.cli import options
+
+
+def measure(
+    run: options.Run,
+    metric: Annotated[list[str], typer.Argument(help="Metric names; storymem plugins lists them.")],
+    plugin: options.PluginFiles = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure a finished film."""
+    from storymem.cli.progress import print_json
+    from storymem.film.review import FinishedFilm
+    from storymem.interfaces import Metric
+    from storymem.plugin import Kind, PluginHost
+    from storymem.store.runstore import RunStore
+
+    host = PluginHost(plugin or [])
+    metrics = {name: host.build(Kind.METRIC, name, {}) for name in metric}
+    with RunStore(run, write=False) as store:
+        film = FinishedFilm(store)
+        results = {name: dict(m.measure(film)) for name, m in metrics.items() if isinstance(m, Metric)}
+    if as_json:
+        print_json(results)
+        return
+    for name, numbers in results.items():
+        for key, value in numbers.items():
+            typer.echo(f"{name}.{key:<40} {value:.4f}")
