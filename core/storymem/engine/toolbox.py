@@ -46,10 +46,15 @@ class Toolbox:
     encoder: ImageTextEncoder[Any] | None
     accept: AcceptGate | None = None
 
+    @property
+    def judges(self) -> Mapping[str, FrameFilter[Any]]:
+        """The filters of the accept gate; none without one."""
+        return self.accept.filters if self.accept else {}
+
     def close(self) -> None:
         """Release everything."""
-        judges = self.accept.filters.values() if self.accept else ()
-        for plugin in (self.backbone, self.selector, *self.filters.values(), *judges, self.encoder):
+        filters = (*self.filters.values(), *self.judges.values())
+        for plugin in (self.backbone, self.selector, *filters, self.encoder):
             if plugin is not None:
                 plugin.close()
 
@@ -83,10 +88,7 @@ class ToolboxRecipe:
             accept=_accept_gate(host, settings),
         )
         require_encoder("selector", toolbox.selector, encoder)
-        for name, frame_filter in (
-            *toolbox.filters.items(),
-            *(toolbox.accept.filters.items() if toolbox.accept else ()),
-        ):
+        for name, frame_filter in {**toolbox.filters, **toolbox.judges}.items():
             require_encoder(f"filter {name}", frame_filter, encoder)
         return toolbox
 

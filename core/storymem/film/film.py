@@ -14,7 +14,7 @@ from storymem.engine.keys import digest
 from storymem.errors import MediaError
 from storymem.interfaces import Transition
 from storymem.media.clip import Frames
-from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, viewing_codec
+from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, media_errors, viewing_codec
 from storymem.store.objects import file_digest, sync_folder, verified
 from storymem.store.runstore import RunStore
 
@@ -95,7 +95,8 @@ def _is_written(store: RunStore, path: Path, key: str) -> bool:
 
 def _encode(path: Path, parts: Sequence[FilmPart], fps: int, crf: int) -> None:
     first = next(iter_frames(verified(parts[0].master, parts[0].master_digest)))
-    with VideoWriter(path, viewing_codec(crf), first.shape[1], first.shape[0], fps) as writer:
+    size = (first.shape[1], first.shape[0])
+    with media_errors(f"{path}: cannot write film"), VideoWriter(path, viewing_codec(crf), *size, fps) as writer:
         writer.write(_joined(parts))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -61,6 +62,17 @@ def viewing_codec(crf: int) -> Codec:
     # No B-frames: packets of separately encoded shots then join in order, without edit lists.
     options = (("crf", str(crf)), ("preset", "veryfast"), ("bf", "0"), _NO_TREE)
     return Codec("libx264", "yuv420p", "mp4", ".mp4", options)
+
+
+@contextmanager
+def media_errors(what: str) -> Iterator[None]:
+    """Turn what PyAV and the file system raise into :class:`MediaError`, ``what`` in front."""
+    import av
+
+    try:
+        yield
+    except (OSError, ValueError, IndexError, av.FFmpegError) as error:
+        raise MediaError(f"{what}: {error}") from error
 
 
 class VideoWriter:
@@ -126,26 +138,19 @@ def write_clip(path: Path, clip: Clip, codec: Codec) -> None:
     Raises:
         MediaError: Disk full, no such encoder, or another reason the file cannot be written.
     """
-    import av
-
-    try:
-        with VideoWriter(path, codec, clip.width, clip.height, clip.fps) as writer:
-            writer.write(clip.frames)
-    except (OSError, ValueError, av.FFmpegError) as error:
-        raise MediaError(f"{path}: cannot write video: {error}") from error
+    what, size = f"{path}: cannot write video", (clip.width, clip.height)
+    with media_errors(what), VideoWriter(path, codec, *size, clip.fps) as writer:
+        writer.write(clip.frames)
 
 
 def iter_frames(path: Path) -> Iterator[Frames]:
     """Yield the frames of a video file, uint8 RGB (H, W, 3), one at a time."""
     import av
 
-    try:
-        with av.open(str(path)) as container:
-            container.streams.video[0].thread_type = "AUTO"
-            for frame in container.decode(video=0):
-                yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    except (OSError, ValueError, IndexError) as error:
-        raise MediaError(f"{path}: cannot be read as video: {error}") from error
+    with media_errors(f"{path}: cannot be read as video"), av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for frame in container.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
 
 
 def read_clip(path: Path, fps: int) -> Clip:
@@ -167,7 +172,7 @@ def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
     """
     import av
 
-    try:
+    with media_errors(f"{path}: cannot join shots"):
         with path.open("wb") as file:
             out = av.open(file, "w", format="mp4", container_options={"fflags": "+bitexact"})
             stream = None
@@ -180,8 +185,6 @@ def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
             out.close()
             file.flush()
             os.fsync(file.fileno())
-    except (OSError, ValueError, IndexError) as error:
-        raise MediaError(f"{path}: cannot join shots: {error}") from error
     return count
 
 
@@ -204,8 +207,5 @@ def count_frames(path: Path) -> int:
     """Return the number of video packets of a file, without decoding."""
     import av
 
-    try:
-        with av.open(str(path)) as container:
-            return sum(1 for packet in container.demux(video=0) if packet.size)
-    except (OSError, ValueError, IndexError) as error:
-        raise MediaError(f"{path}: cannot be read as video: {error}") from error
+    with media_errors(f"{path}: cannot be read as video"), av.open(str(path)) as container:
+        return sum(1 for packet in container.demux(video=0) if packet.size)
