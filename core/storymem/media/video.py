@@ -172,19 +172,18 @@ def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
     """
     import av
 
-    with media_errors(f"{path}: cannot join shots"):
-        with path.open("wb") as file:
-            out = av.open(file, "w", format="mp4", container_options={"fflags": "+bitexact"})
-            stream = None
-            count = 0
-            for part in parts:
-                with av.open(str(part)) as source:
-                    if stream is None:
-                        stream = out.add_stream_from_template(source.streams.video[0])
-                    count += _copy_packets(source, out, stream, count, fps)
-            out.close()
-            file.flush()
-            os.fsync(file.fileno())
+    with media_errors(f"{path}: cannot join shots"), path.open("wb") as file:
+        out = av.open(file, "w", format="mp4", container_options={"fflags": "+bitexact"})
+        stream = None
+        count = 0
+        for part in parts:
+            with av.open(str(part)) as source:
+                if stream is None:
+                    stream = out.add_stream_from_template(source.streams.video[0])
+                count += _copy_packets(source, out, stream, count, fps)
+        out.close()
+        file.flush()
+        os.fsync(file.fileno())
     return count
 
 
