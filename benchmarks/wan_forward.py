@@ -1,0 +1,134 @@
+"""One expert's forward pass in several variants, beside the matrix-product peak measured in the same run.
+
+    python benchmarks/wan_forward.py --out benchmarks/results/wan_forward.json
+    python benchmarks/wan_forward.py --tiny --variants eager fp8          # smoke test on a CPU
+
+Random weights of full size (2 minutes of building and compiling per variant is normal). The limit of a
+bfloat16 variant is FLOPs / measured bfloat16 peak; `over_limit` is time / limit. `rms` compares with the
+eager variant's output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from wan_common import (
+    Size,
+    expert_inputs,
+    machine,
+    matrix_peak,
+    peak_gib,
+    random_expert,
+    relative_rms,
+    seconds,
+    size_of,
+    write_result,
+)
+
+from storymem_backbones.wan.attention import set_attention
+from storymem_backbones.wan.fp8 import quantize_blocks
+from storymem_backbones.wan.positions import install_memory_rope
+
+#: name -> (attention, compile mode or none, float8 linear layers); float8 layers stay once made, so they come
+# last.
+VARIANTS: dict[str, tuple[str, str | None, bool]] = {
+    "eager": ("native", None, False),
+    "compiled": ("native", "default", False),
+    "compiled_cudnn": ("cudnn", "default", False),
+    "fa3": ("fa3", "default", False),
+    "fa3_max_autotune": ("fa3", "max-autotune-no-cudagraphs", False),
+    "fa3_cuda_graphs": ("fa3", "reduce-overhead", False),
+    "fp8": ("native", None, True),
+    "fp8_fa3": ("fa3", "default", True),
+    "fp8_fa3_fp8": ("fa3_fp8", "default", True),
+}
+DEFAULT = ("eager", "compiled", "fa3", "fp8_fa3", "fp8_fa3_fp8")
+
+
+def main() -> None:
+    arguments = parse()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    size = size_of(arguments.tiny, arguments.memory)
+    started = time.monotonic()
+    result: dict[str, Any] = {
+        **machine(),
+        "size": f"{size.width}x{size.height}x{size.frames}, M={size.memory}",
+        "tflop": size.flops / 1e12,
+        "peak_bf16_tflops": matrix_peak(device) / 1e12,
+        "variants": {},
+    }
+    if device.type == "cuda":
+        result["peak_fp8_tflops"] = matrix_peak(device, fp8=True) / 1e12
+    model = random_expert(size.config, device, dtype)
+    install_memory_rope(model).memory_frames = size.memory
+    reference: torch.Tensor | None = None
+    for name in sorted(arguments.variants, key=list(VARIANTS).index):
+        if time.monotonic() - started > arguments.budget:
+            result["variants"][name] = {"skipped": f"over the budget of {arguments.budget} s"}
+            continue
+        prepare(model, *VARIANTS[name])
+        row, output = measure(model, size, device, dtype, arguments.repeats, result["peak_bf16_tflops"])
+        reference = output if reference is None else reference
+        result["variants"][name] = {**row, "rms": relative_rms(output, reference)}
+        print(name, result["variants"][name], flush=True)
+    write_result(arguments.out, result)
+
+
+def prepare(model: Any, attention: str, compile_mode: str | None, fp8: bool) -> None:
+    """Put the model into one variant, dropping what an earlier one compiled."""
+    from diffusers.models.transformers.transformer_wan import WanAttnProcessor
+
+    torch._dynamo.reset()
+    for block in model.blocks:
+        block._compiled_call_impl = None
+        for layer in (block.attn1, block.attn2):
+            layer.set_processor(WanAttnProcessor())
+    if attention != "native":
+        set_attention(model, attention)
+    if fp8 and model.blocks[0].attn1.to_q.weight.dtype != torch.float8_e4m3fn:
+        quantize_blocks(model)
+    if compile_mode is not None:
+        model.compile_repeated_blocks(fullgraph=True, mode=compile_mode)
+
+
+@torch.no_grad()
+def measure(
+    model: Any, size: Size, device: torch.device, dtype: torch.dtype, repeats: int, peak: float
+) -> tuple[dict[str, float], torch.Tensor]:
+    """Time a variant after two warm-ups."""
+    inputs = expert_inputs(size, device, dtype)
+    start = time.perf_counter()
+    output = model(**inputs)[0].clone()
+    first = time.perf_counter() - start
+    model(**inputs)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    taken = seconds(lambda: model(**inputs), device, repeats)
+    limit = size.flops / (peak * 1e12)
+    return {
+        "seconds": taken,
+        "over_limit": taken / limit,
+        "of_peak": limit / taken,
+        "first_call_seconds": first,
+        "peak_gib": peak_gib(device),
+    }, output
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(DEFAULT))
+    parser.add_argument("--memory", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--budget", type=float, default=450, help="seconds after which no variant is begun")
+    parser.add_argument("--tiny", action="store_true", help="toy size, for a smoke test")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
