@@ -30,8 +30,8 @@ def test_verbs_are_inflected() -> None:
     [
         ("Extreme close-up of a kitten sitting in the bakery", "close up cat sits in kitchen"),
         ("An elderly man strolls slowly to the left by the shore at dusk", "elder walks left in beach at sunset"),
-        ("Wide shot: two bunnies hop on the prairie with a balloon", "wide shot rabbit jumps in meadow with balloon"),
-        ("A lady waves while a puppy dances at midnight in the palace", "woman waves and dog dances in castle at night"),
+        ("Wide shot: bunnies hop on the prairie with a balloon", "wide shot rabbit jumps in meadow with balloon"),
+        ("A lady waves, a puppy dances at midnight in the palace", "woman waves and dog dances in castle at night"),
         ("Medium shot. She sits by the window of her apartment.", "medium shot woman sits in living room"),
         ("Shallow depth of field, the camera pans left", "pan left"),
         ("Qwertz uiop 123 ...", ""),

@@ -20,9 +20,7 @@ _MARK = "\N{SECTION SIGN}"  # tokens are marked while rules run, so that no late
 
 def _any_of(words: list[str]) -> str:
     ordered = sorted(set(words), key=lambda word: (-len(word), word))
-    return (
-        "(?:" + "|".join(re.escape(word).replace(r"\ ", r"\s+").replace(r"\-", "-") for word in ordered) + ")"
-    )
+    return "(?:" + "|".join(re.escape(word).replace(r"\ ", r"\s+").replace(r"\-", "-") for word in ordered) + ")"
 
 
 def _rule(words: list[str], token: str) -> tuple[str, str]:

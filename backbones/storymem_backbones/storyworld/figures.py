@@ -99,9 +99,7 @@ def _arm(figure: Figure, kind: str, side: float, angle: Tensor, sleeve: Tensor, 
     ax, ay = side * 0.125 * wide, 0.45
     out, down = torch.sin(angle) * side, -torch.cos(angle)
     reach = 0.2
-    figure.part(
-        sdf.segment(figure.u, figure.v, ax, ay, ax + 0.8 * reach * out, ay + 0.8 * reach * down, 0.05), sleeve
-    )
+    figure.part(sdf.segment(figure.u, figure.v, ax, ay, ax + 0.8 * reach * out, ay + 0.8 * reach * down, 0.05), sleeve)
     hand_x, hand_y = ax + 1.15 * reach * out, ay + 1.15 * reach * down
     figure.part(sdf.circle(figure.u - hand_x, figure.v - hand_y, 0.058), hand)
 
@@ -171,9 +169,7 @@ def draw_shadow(canvas: Canvas, x: Tensor, y: Tensor, stance: Stance) -> None:
     canvas.fill(mask, (0.08, 0.07, 0.14), lit=True)
 
 
-def draw_figure(
-    canvas: Canvas, x: Tensor, y: Tensor, pixel: Tensor, kind: str, paint: Paint, stance: Stance
-) -> None:
+def draw_figure(canvas: Canvas, x: Tensor, y: Tensor, pixel: Tensor, kind: str, paint: Paint, stance: Stance) -> None:
     """Draw one character into each picture.
 
     `x` (N, 1, W) and `y` (N, H, 1) are world coordinates of the pixels, `pixel` (N, 1, 1) is their size.

@@ -24,9 +24,7 @@ def kitchen(scene: Scene) -> None:
     paint = scene.main(_WALLS)
     wall(scene, mixed(paint, 1.0, 0.35), paint)
     x = scene.x(0.6)
-    tile = torch.minimum(
-        (torch.remainder(x, 0.17) - 0.085).abs(), (torch.remainder(scene.y, 0.17) - 0.085).abs()
-    )
+    tile = torch.minimum((torch.remainder(x, 0.17) - 0.085).abs(), (torch.remainder(scene.y, 0.17) - 0.085).abs())
     band = torch.maximum(tile - 0.006, (scene.y - 0.66).abs() - 0.17)
     scene.fill(band, mixed(paint, 0.0, 0.25), alpha=0.5)
     window(scene, _items(scene, 3.4, 0.3), 1.0, 0.3, 0.27, _WHITE)
@@ -42,9 +40,7 @@ def kitchen(scene: Scene) -> None:
     stove = _items(scene, 3.4, 1.6)
     thing(scene, sdf.box(stove, scene.y - 0.24, 0.3, 0.25, 0.03), (0.88, 0.88, 0.90))
     scene.fill(sdf.box(stove, scene.y - 0.2, 0.21, 0.12, 0.03), (0.22, 0.22, 0.28))
-    pot = torch.minimum(
-        sdf.box(stove, scene.y - 0.58, 0.12, 0.07, 0.03), sdf.box(stove, scene.y - 0.62, 0.17, 0.015)
-    )
+    pot = torch.minimum(sdf.box(stove, scene.y - 0.58, 0.12, 0.07, 0.03), sdf.box(stove, scene.y - 0.62, 0.17, 0.015))
     thing(scene, pot, (0.80, 0.36, 0.30))
 
 
@@ -111,9 +107,7 @@ def living_room(scene: Scene) -> None:
     frame = _items(scene, 3.2, 0.35)
     thing(scene, sdf.box(frame, scene.y - 1.08, 0.34, 0.22), (0.60, 0.42, 0.26))
     scene.fill(sdf.box(frame, scene.y - 1.08, 0.28, 0.16), (0.72, 0.86, 0.92))
-    hill = sdf.ellipse(frame + 0.08, scene.y - 0.88, 0.28, 0.17).maximum(
-        sdf.box(frame, scene.y - 1.08, 0.28, 0.16)
-    )
+    hill = sdf.ellipse(frame + 0.08, scene.y - 0.88, 0.28, 0.17).maximum(sdf.box(frame, scene.y - 1.08, 0.28, 0.16))
     scene.fill(hill, (0.42, 0.62, 0.40))
     window(scene, _items(scene, 3.2, 1.7), 0.95, 0.34, 0.3, _WHITE)
     floor(scene, scene.second(_WOODS))
@@ -177,6 +171,4 @@ def spaceship(scene: Scene) -> None:
     scene.fill(sdf.box(desk, scene.y - 0.35, 0.27, 0.1, 0.02), mixed(strip, 0.0, 0.1), lit=True)
     ground(scene, mixed(metal, (0.24, 0.28, 0.40), 0.6))
     seam, _ = cells(scene.x(0.85) / (1.0 + 1.1 * (-scene.y).clamp(min=0.0)), 0.6)
-    scene.canvas.fill(
-        scene.cover((seam.abs() - 0.285) * -1.0 + scene.y.clamp(min=0) * 9) * 0.5, mixed(metal, 0.0, 0.7)
-    )
+    scene.canvas.fill(scene.cover((seam.abs() - 0.285) * -1.0 + scene.y.clamp(min=0) * 9) * 0.5, mixed(metal, 0.0, 0.7))

@@ -16,9 +16,7 @@ _VOWELS = "aeiou"
 def _words() -> dict[str, dict[str, list[str]]]:
     text = files("storymem_backbones.storyworld").joinpath("words.toml").read_text(encoding="utf-8")
     return {
-        section: {
-            name: [" ".join(item.split()) for item in listed.split(",")] for name, listed in table.items()
-        }
+        section: {name: [" ".join(item.split()) for item in listed.split(",")] for name, listed in table.items()}
         for section, table in tomllib.loads(text).items()
     }
 

@@ -74,9 +74,7 @@ def beach(scene: Scene) -> None:
 def _palms(scene: Scene) -> None:
     x, _ = cells(scene.x(0.6), 2.5, 6.0, 0.3)
     crook = 0.13 * torch.sin(1.7 * scene.y) + 0.0 * x
-    scene.fill(
-        sdf.segment(x - crook, scene.y, 0.0, -0.02, 0.0, 0.95, 0.05), scene.canvas.colour((0.60, 0.42, 0.27))
-    )
+    scene.fill(sdf.segment(x - crook, scene.y, 0.0, -0.02, 0.0, 0.95, 0.05), scene.canvas.colour((0.60, 0.42, 0.27)))
     leaf = scene.canvas.colour((0.20, 0.58, 0.34))
     px, py = x - 0.13, scene.y - 1.0
     for reach, rise in ((0.36, 0.02), (-0.36, 0.02), (0.27, 0.2), (-0.27, 0.2), (0.0, 0.26)):

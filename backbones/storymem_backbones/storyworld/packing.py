@@ -147,9 +147,7 @@ class Batch:
     def track(self, slot: int) -> Track:
         """What the actor in this slot does."""
         row = self.cast[:, slot]
-        return Track(
-            row[:, 14].long(), row[:, 16], row[:, 15].long(), row[:, 17], row[:, 18], self.clip[:, 9]
-        )
+        return Track(row[:, 14].long(), row[:, 16], row[:, 15].long(), row[:, 17], row[:, 18], self.clip[:, 9])
 
     def _moved(self, before: Tensor, after: Tensor, frames: int) -> Tensor:
         clock = torch.arange(frames, device=self.clip.device, dtype=torch.float32)[None]
@@ -168,9 +166,7 @@ class Batch:
 
     def camera_path(self, frames: int) -> Tensor:
         """Horizontal position of the camera, (B, T)."""
-        walked = sum(
-            (self._walked(slot, frames) for slot in range(SLOTS)), torch.zeros(1, device=self.clip.device)
-        )
+        walked = sum((self._walked(slot, frames) for slot in range(SLOTS)), torch.zeros(1, device=self.clip.device))
         panned = self._moved(self.clip[:, 7], self.clip[:, 8], frames)
         return self.clip[:, 6:7] + self.clip[:, 11:12] * walked + panned
 
@@ -178,8 +174,5 @@ class Batch:
 def pack(specs: Sequence[ClipSpec], device: torch.device) -> Batch:
     """Specs as tensors on `device`."""
     clip = [_clip_row(spec) for spec in specs]
-    cast = [
-        [_actor_row(actor) for actor in spec.actors] + [_ABSENT] * (SLOTS - len(spec.actors))
-        for spec in specs
-    ]
+    cast = [[_actor_row(actor) for actor in spec.actors] + [_ABSENT] * (SLOTS - len(spec.actors)) for spec in specs]
     return Batch(torch.tensor(clip, device=device), torch.tensor(cast, device=device))

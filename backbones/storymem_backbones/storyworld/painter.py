@@ -40,9 +40,7 @@ class Canvas:
 
     def colour(self, value: Tensor | tuple[float, float, float]) -> Tensor:
         """`value` as (N, 3)."""
-        return torch.as_tensor(value, dtype=self.rgb.dtype, device=self.rgb.device).expand(
-            self.rgb.shape[0], 3
-        )
+        return torch.as_tensor(value, dtype=self.rgb.dtype, device=self.rgb.device).expand(self.rgb.shape[0], 3)
 
     def fill(
         self,
@@ -88,9 +86,7 @@ class Figure:
     def _lay(self, mask: Tensor, paint: Tensor) -> None:
         self.rgb = torch.lerp(self.rgb, paint.expand_as(self.rgb), mask[:, None].expand_as(self.rgb))
 
-    def part(
-        self, distance: Tensor, colour: Tensor, shade: Tensor | None = None, outlined: bool = True
-    ) -> Tensor:
+    def part(self, distance: Tensor, colour: Tensor, shade: Tensor | None = None, outlined: bool = True) -> Tensor:
         """Add a solid part; returns its coverage (N, H, W), to clip marks on it."""
         if outlined:
             ink = torch.tensor(INK, device=self.u.device)

@@ -21,9 +21,7 @@ def _balloon(figure: Figure, colour: Tensor) -> None:
 
 
 def _crate(figure: Figure, colour: Tensor) -> None:
-    side = figure.part(
-        sdf.box(figure.u, figure.v - 0.15, 0.17, 0.15, 0.02), colour, figure.glow(0.0, 0.15, 0.2)
-    )
+    side = figure.part(sdf.box(figure.u, figure.v - 0.15, 0.17, 0.15, 0.02), colour, figure.glow(0.0, 0.15, 0.2))
     rim = (torch.maximum(figure.u.abs() / 0.17, (figure.v - 0.15).abs() / 0.15) - 0.82) * -0.15
     figure.mark(rim, mixed(colour, 0.0, 0.28), side)
 
@@ -43,9 +41,7 @@ def _flower(figure: Figure, colour: Tensor) -> None:
     for dx, dy in ((0.0, 0.085), (0.08, 0.025), (0.05, -0.07), (-0.05, -0.07), (-0.08, 0.025)):
         petals = torch.minimum(petals, sdf.circle(figure.u - dx, figure.v - 0.36 - dy, 0.062))
     figure.part(petals, colour)
-    figure.mark(
-        sdf.circle(figure.u, figure.v - 0.36, 0.048), torch.tensor(((1.0, 0.88, 0.40),), device=colour.device)
-    )
+    figure.mark(sdf.circle(figure.u, figure.v - 0.36, 0.048), torch.tensor(((1.0, 0.88, 0.40),), device=colour.device))
 
 
 def _stool(figure: Figure, colour: Tensor) -> None:

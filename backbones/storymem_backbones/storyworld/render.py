@@ -142,9 +142,7 @@ class _Stage:
         motion = poses(self.batch.track(slot), self.frames)
         path = self.batch.actor_path(slot, self.frames)
         for kind, clips in _groups(self.batch.kind[:, slot], KINDS):
-            pose = Pose(
-                *(getattr(motion, item.name)[clips].flatten()[:, None, None] for item in fields(Pose))
-            )
+            pose = Pose(*(getattr(motion, item.name)[clips].flatten()[:, None, None] for item in fields(Pose)))
             stance = Stance(pose, path[clips].flatten()[:, None, None], SCALE[kind])
             paint = Paint(*(self.each_frame(value, clips) for value in self.batch.looks(slot)))
             rows = self.rows(clips)
@@ -169,9 +167,7 @@ def _vignette(canvas: Canvas, view: _View) -> Tensor:
     return canvas.rgb * (1.0 - 0.16 * far.clamp(0, 1.6) ** 2 / 1.6)[:, None]
 
 
-def _render_chunk(
-    specs: Sequence[ClipSpec], frames: int, height: int, width: int, device: torch.device
-) -> Tensor:
+def _render_chunk(specs: Sequence[ClipSpec], frames: int, height: int, width: int, device: torch.device) -> Tensor:
     batch = pack(specs, device)
     count = len(specs) * frames
     blank = Canvas(torch.zeros(count, 3, height, width, device=device), torch.ones(count, 3, device=device))
@@ -198,7 +194,7 @@ def render(
     """Draw clips.
 
     Args:
-        specs: At least one clip.
+        specs: The clips; none give an empty batch.
         frames: Frames a clip, the first at time 0.
         height: Of the pictures, in pixels; `width` likewise.
         width: See `height`; 5/3 of it shows what the sampler meant to show.
@@ -209,6 +205,8 @@ def render(
         Float pictures in [-1, 1], (B, T, 3, height, width), RGB, on `device`.
     """
     target = torch.device(device)
+    if not specs:
+        return torch.empty(0, frames, 3, height, width, device=target)
     parts = [
         _render_chunk(specs[start : start + chunk], frames, height, width, target)
         for start in range(0, len(specs), chunk)

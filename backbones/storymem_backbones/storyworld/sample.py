@@ -99,9 +99,7 @@ def sample_actors(rng: random.Random, looks: tuple[Look, ...], size: str) -> tup
 def sample_prop(rng: random.Random, size: str, kind: str | None = None, colour: Colour | None = None) -> Prop:
     """A thing beside the characters, relative to x = 0."""
     reach = (0.75, 1.4) if size == "wide" else (0.62, 0.85)
-    return Prop(
-        kind or rng.choice(PROPS), colour or sample_colour(rng), rng.choice((-1, 1)) * rng.uniform(*reach)
-    )
+    return Prop(kind or rng.choice(PROPS), colour or sample_colour(rng), rng.choice((-1, 1)) * rng.uniform(*reach))
 
 
 def moved_to(spec: ClipSpec, camera: float) -> ClipSpec:

@@ -122,9 +122,7 @@ def clouds(scene: Scene, height: float = 1.15) -> None:
     y = scene.y - height - 0.22 * (chance(cell, 4.0) - 0.5)
     puff = torch.minimum(sdf.ellipse(x, y, 0.3, 0.075), sdf.circle(x + 0.07, y - 0.06, 0.12))
     puff = torch.minimum(puff, sdf.circle(x - 0.1, y - 0.04, 0.09))
-    scene.fill(
-        puff, scene.by_time((1.0, 1.0, 1.0), (1.0, 0.80, 0.72), (0.30, 0.34, 0.52)), lit=True, alpha=0.85
-    )
+    scene.fill(puff, scene.by_time((1.0, 1.0, 1.0), (1.0, 0.80, 0.72), (0.30, 0.34, 0.52)), lit=True, alpha=0.85)
 
 
 def hills(
@@ -148,9 +146,7 @@ def tufts(scene: Scene, colour: Tensor | Rgb, period: float = 0.42) -> None:
     """Scattered flat patches on the ground (grass, pebbles, snow), parallax 0.9."""
     for row, depth in enumerate((0.09, 0.21, 0.36)):
         x, _ = cells(scene.x(0.75 + 0.1 * row), period * (1 + 0.35 * row), 3.0 * row, 0.6)
-        scene.fill(
-            sdf.ellipse(x, scene.y + depth, 0.06 + 0.035 * row, 0.014 + 0.006 * row), colour, alpha=0.6
-        )
+        scene.fill(sdf.ellipse(x, scene.y + depth, 0.06 + 0.035 * row, 0.014 + 0.006 * row), colour, alpha=0.6)
 
 
 def round_trees(
@@ -171,9 +167,7 @@ def pine_trees(scene: Scene, parallax: float, period: float, size: float, leaf: 
     """A row of conifers standing on the horizon."""
     x, cell = cells(scene.x(parallax), period, salt, 0.4)
     grown = size * (0.75 + 0.5 * chance(cell, salt + 1.0))
-    scene.fill(
-        sdf.box(x, scene.y - 0.08 * size, 0.045 * size, 0.1 * size), mixed(leaf, (0.25, 0.16, 0.12), 0.8)
-    )
+    scene.fill(sdf.box(x, scene.y - 0.08 * size, 0.045 * size, 0.1 * size), mixed(leaf, (0.25, 0.16, 0.12), 0.8))
     for level, width in ((0.12, 0.36), (0.38, 0.29), (0.62, 0.21)):
         tier = sdf.spike(x, scene.y - level * grown, width * grown, 0.45 * grown)
         scene.fill(tier, leaf, 0.9 + 0.35 * level + 0.14 * (-x / grown).clamp(-0.4, 0.4))
@@ -186,9 +180,7 @@ def wall(scene: Scene, colour: Tensor, trim: Tensor | Rgb) -> None:
     scene.fill(sdf.box(0.0 * scene.screen_x, scene.y - 0.035, 9.0, 0.035), trim)
 
 
-def window(
-    scene: Scene, x: Tensor, height: float, half_width: float, half_height: float, frame: Tensor | Rgb
-) -> None:
+def window(scene: Scene, x: Tensor, height: float, half_width: float, half_height: float, frame: Tensor | Rgb) -> None:
     """A window to the sky; x (N, 1, W) runs from its middle."""
     y = scene.y - height
     scene.fill(sdf.box(x, y, half_width + 0.045, half_height + 0.045, 0.02), frame)

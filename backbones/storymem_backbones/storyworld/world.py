@@ -191,6 +191,4 @@ def continue_clip(
         )
         for i, (actor, motion) in enumerate(zip(spec.actors, motions, strict=True))
     )
-    return replace(
-        spec, actors=actors, camera=camera_x(spec, start), pan=pan, pan_before=spec.pan, overlap=overlap
-    )
+    return replace(spec, actors=actors, camera=camera_x(spec, start), pan=pan, pan_before=spec.pan, overlap=overlap)
