@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from storymem.media.clip import Frames
 from storymem_backbones.animatic.reading import Move
@@ -137,7 +137,8 @@ def _lay(picture: Image.Image, layer: Layer, box: Box, bounds: tuple[int, int, i
 class Afterimage:
     """The handed-over picture going on by itself while it gives way to the new drawing.
 
-    With two or more handed-over frames their drift and zoom are measured and carried on, slowing down.
+    With two or more handed-over frames their drift and zoom are measured and carried on, slowing down. What stood
+    still at the top and bottom of them (captions, slates) goes on standing still.
 
     Args:
         handed_over: uint8 RGB (K, H, W, 3).
@@ -153,6 +154,7 @@ class Afterimage:
         self._pad = (math.ceil(self.size[0] * self._PAD), math.ceil(self.size[1] * self._PAD))
         padded = np.pad(last, ((self._pad[1],) * 2, (self._pad[0],) * 2, (0, 0)), mode="edge")
         self._image = Image.fromarray(padded)
+        self._still = Image.fromarray(last), _still_mask(handed_over)
 
     def frame(self, after: int) -> Image.Image:
         """Return the picture ``after`` frames (1 or more) past the last handed-over one."""
@@ -164,7 +166,19 @@ class Afterimage:
         left = min(max(self._pad[0] + width * (0.5 + x) - half_w, 0.0), self._image.width - 2 * half_w)
         top = min(max(self._pad[1] + height * (0.5 + y) - half_h, 0.0), self._image.height - 2 * half_h)
         box = (left, top, left + 2 * half_w, top + 2 * half_h)
-        return self._image.resize(self.size, Image.Resampling.BILINEAR, box=box)
+        picture = self._image.resize(self.size, Image.Resampling.BILINEAR, box=box)
+        picture.paste(self._still[0], (0, 0), self._still[1])
+        return picture
+
+
+def _still_mask(handed_over: Frames) -> Image.Image:
+    """Return 255 where the last two frames agree, in the top sixth and the bottom third; soft-edged, L."""
+    height = handed_over.shape[1]
+    still = np.abs(handed_over[-1].astype(np.int16) - handed_over[-min(2, len(handed_over))]).max(axis=2) <= 3
+    still[height // 6 : height * 2 // 3] = False
+    # Opened, so that grain which happens to agree does not speckle the moving picture; then grown over edges.
+    mask = Image.fromarray(still.astype(np.uint8) * 255).filter(ImageFilter.MinFilter(3))
+    return mask.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.GaussianBlur(1.5))
 
 
 def motion_between(one: Frames, other: Frames) -> tuple[float, float, float]:

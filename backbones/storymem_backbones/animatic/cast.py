@@ -82,9 +82,7 @@ _PEOPLE = (
 _PLAIN = re.compile(rf"\b({_PEOPLE}|{'|'.join(_ANIMALS)})s?\b")
 _CAPITAL = r"[A-Z][a-z\u00e0-\u017f]{1,20}"
 _PROPER = re.compile(rf"(?<![.!?:;\-\u2014\"'(] )(?<!^)\b({_CAPITAL}(?: (?:Van |van |de )?{_CAPITAL})?)")
-_OPENING = re.compile(
-    r"(?:^|[.!?:;,] )([A-Z][a-z\u00e0-\u017f]{1,20}(?: [A-Z][a-z\u00e0-\u017f]{1,20})?) (?:and|is|[a-z]+s|[a-z]+ly) "
-)
+_OPENING = re.compile(rf"(?:^|[.!?:;,] )({_CAPITAL}(?: {_CAPITAL})?) (?:and|is|[a-z]+s|[a-z]+ly)\b")
 # Neither camera words nor quoted speech and signs name anyone who is seen.
 _NO_CAST = re.compile(
     r"(?i)\bbird.?s.?eye\w*|\bworm.?s.?eye|\bover.the.shoulder|(?<!\w)'[^']{3,80}'(?!\w)|\"[^\"]{3,80}\"|\u201c[^\u201d]{3,80}\u201d"

@@ -139,7 +139,7 @@ def sea(scene: Set) -> None:
         long = (2 + 13 * depth) * scene.zoom
         foam = mix(p.tone(0.58, 0.085, 225), p.sun, scene.uniform(0.2, 0.55))
         scene.sheet.polygon(ellipse((x, y), (long, 0.18 + 0.5 * depth)), foam)
-    shore = h + (scene.bottom - h) * 0.52
+    shore = max(h + 5, 67.0)  # above the feet of figures in any framing
     wet, sand = p.tone(0.74, 0.045, 80), p.tone(0.86, 0.05, 82)
     line = smooth(
         [(x, shore + scene.uniform(-2.5, 2.5)) for x in np.linspace(scene.left - 5, scene.right + 5, 6)], closed=False

@@ -126,7 +126,7 @@ class Painter:
             self.pen.polygon([(-0.05, 0.81), (0.0, 0.69), (0.0, 0.81)], self._dark(self.top, 0.35))
             self.pen.polygon([(0.055, 0.81), (0.008, 0.69), (0.0, 0.81)], self._dark(self.top, 0.12))
         elif self.look.wear == "trousers":
-            self.pen.limb([(-0.09, 0.475), (0.09, 0.475)], (0.011, 0.011), self._dark(self.bottom, 0.4))
+            self.pen.limb([(-0.079, 0.472), (0.079, 0.472)], (0.011, 0.011), self._dark(self.bottom, 0.4))
 
     def _arm(self, side: int, acting: Acting) -> None:
         shoulder = (side * 0.088, _SHOULDER - 0.045)
