@@ -184,7 +184,7 @@ def _stays_in_frame(spec: ClipSpec) -> bool:
     return apart and all(abs(end) < _IN_FRAME[spec.size] for end in ends)
 
 
-def _went_on(rng: random.Random, spec: ClipSpec, overlap: int) -> ClipSpec:
+def went_on(rng: random.Random, spec: ClipSpec, overlap: int) -> ClipSpec:
     """A continuation in which nobody leaves the frame or runs into the other."""
     for _ in range(12):
         motions = [rng.choice(MOTIONS[:-1] if spec.size == "close_up" else MOTIONS) for _ in spec.actors]
@@ -213,7 +213,7 @@ def _scene_specs(
     last: ClipSpec | None = None
     for index in range(scene.length):
         if last is not None and rng.random() < GO_ON and index >= len(scene.cast):
-            last = _went_on(rng, last, overlap)
+            last = went_on(rng, last, overlap)
             yield last, False
             continue
         cast = _shot_cast(rng, scene, index)

@@ -86,7 +86,7 @@ def _miscast(rng: random.Random, count: int, device: torch.device, only: str = "
         spec, fault = sample_still(rng), only or rng.choice(tuple(_CAST_SCORES))
         specs.append(half_cut(spec, rng) if fault == "half_cut" else _without_cast(spec))
         scores.append(_CAST_SCORES[fault])
-    return _render_stills(specs, device).float(), torch.tensor(scores, device=device)
+    return _render_stills(specs, device), torch.tensor(scores, device=device)
 
 
 def _without_cast(spec: ClipSpec) -> ClipSpec:
@@ -94,23 +94,44 @@ def _without_cast(spec: ClipSpec) -> ClipSpec:
 
 
 class _Pool:
-    """Good stills, a part of them renewed before every batch."""
+    """Good stills and miscast pictures, a part of each renewed from time to time.
 
-    def __init__(self, size: int, fresh: int, device: torch.device, seed: int) -> None:
+    A few large renewals are far cheaper on a GPU than many small ones.
+    """
+
+    def __init__(self, size: int, device: torch.device, seed: int, every: int = 16) -> None:
         self._rng = random.Random(seed)
-        self._fresh, self._device, self._next = fresh, device, 0
-        self._held = _good_stills(self._rng, size, device)
+        self._device, self._every, self._calls = device, every, 0
         self._picker = torch.Generator(device).manual_seed(seed)
+        self._good = _good_stills(self._rng, size, device)
+        self._miscast = _miscast(self._rng, max(size // 4, 1), device)
 
-    def batch(self, count: int) -> _Stills:
-        """Random stills."""
-        size = len(self._held.pictures)
-        rows = (torch.arange(self._fresh, device=self._device) + self._next) % size
-        self._next = (self._next + self._fresh) % size
-        new = _good_stills(self._rng, self._fresh, self._device)
+    def good(self, count: int) -> _Stills:
+        """Random good stills."""
+        self._calls += 1
+        if self._calls % self._every == 0:
+            self._renew()
+        return self._good.rows(self._pick(len(self._good.pictures), count))
+
+    def bad(self, count: int) -> tuple[Tensor, Tensor]:
+        """Pictures with faults and their scores: two thirds spoilt, one third miscast."""
+        spoil = self._pick(len(self._good.pictures), count - count // 3)
+        ruined, scores = spoilt(self._good.pictures[spoil].float(), self._picker)
+        cast = self._pick(len(self._miscast[0]), count // 3)
+        return torch.cat((ruined, self._miscast[0][cast].float())), torch.cat((scores, self._miscast[1][cast]))
+
+    def _pick(self, size: int, count: int) -> Tensor:
+        return torch.randint(size, (count,), generator=self._picker, device=self._device)
+
+    def _renew(self) -> None:
+        fresh = max(len(self._good.pictures) // 16, 1)
+        rows = self._pick(len(self._good.pictures), fresh)
+        new = _good_stills(self._rng, fresh, self._device)
         for name in ("pictures", "words", "colours", "scores"):
-            getattr(self._held, name)[rows] = getattr(new, name)
-        return self._held.rows(torch.randint(size, (count,), generator=self._picker, device=self._device))
+            getattr(self._good, name)[rows] = getattr(new, name)
+        cast = self._pick(len(self._miscast[0]), max(fresh // 4, 1))
+        pictures, scores = _miscast(self._rng, len(cast), self._device)
+        self._miscast[0][cast], self._miscast[1][cast] = pictures, scores
 
 
 class _Trainee(nn.Module):
@@ -145,26 +166,20 @@ class _Trainee(nn.Module):
         return total
 
 
-def _bad_batch(pool: _Pool, rng: random.Random, count: int, faults: torch.Generator) -> tuple[Tensor, Tensor]:
-    ruined, scores = spoilt(pool.batch(count // 2).pictures, faults)
-    miscast, cast_scores = _miscast(rng, count // 4, ruined.device)
-    return torch.cat((ruined, miscast)), torch.cat((scores, cast_scores))
-
-
 def train(minutes: float, device: torch.device, batch: int, pool_size: int) -> tuple[_Trainee, list[float]]:
     """Train for so many minutes; returns the network and its loss every 50 steps."""
     torch.manual_seed(0)
     trainee = _Trainee().to(device)
-    pool = _Pool(pool_size, max(batch // 4, 1), device, seed=0)
-    rng, faults = random.Random(2), torch.Generator(device).manual_seed(2)
+    pool = _Pool(pool_size, device, seed=0)
+    faults = torch.Generator(device).manual_seed(2)
     optimizer = torch.optim.AdamW(trainee.parameters(), lr=1e-3, weight_decay=0.05, betas=(0.9, 0.98))
     start, curve, step = time.monotonic(), list[float](), 0
     while (done := (time.monotonic() - start) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * min(1.0, (step + 1) / 300, 1.6 * (1 - done) + 0.01)
-        stills = pool.batch(batch)
+        stills = pool.good(batch)
         stills = _Stills(softened(stills.pictures, faults), stills.words, stills.colours, stills.scores)
-        bad, bad_scores = _bad_batch(pool, rng, batch // 2, faults)
+        bad, bad_scores = pool.bad(batch // 2)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss = trainee.losses(stills, bad, bad_scores)
         optimizer.zero_grad()
@@ -212,7 +227,7 @@ def accuracy(trainee: _Trainee, device: torch.device, count: int, seed: int = 1)
         index = torch.tensor([words.index(value) for value in values], device=device)
         found[name] = _zero_shot(trainee, embeddings, words, index)
     bad = {name: spoilt(pictures, faults, name)[0] for name in FAULTS}
-    bad |= {name: _miscast(rng, count, device, name)[0] for name in _CAST_SCORES}
+    bad |= {name: _miscast(rng, count, device, name)[0].float() for name in _CAST_SCORES}
     bad["softened"] = softened(pictures, faults)
     for name, spoilt_pictures in bad.items():
         scores = trainee.score(image_embeddings(trainee.clip, spoilt_pictures))

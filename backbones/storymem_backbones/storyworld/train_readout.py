@@ -23,6 +23,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from storymem_backbones.storyworld.augment import softened
+from storymem_backbones.storyworld.episodes import went_on
 from storymem_backbones.storyworld.readout import READ_EVERY, Answers, Readout, save_readout
 from storymem_backbones.storyworld.render import render
 from storymem_backbones.storyworld.sample import sample_spec
@@ -33,43 +34,59 @@ log = logging.getLogger(__name__)
 
 
 def training_specs(seed: int, count: int) -> list[ClipSpec]:
-    """Random clips; `seed` even for training, odd for tests."""
+    """Random clips, a quarter of them going on without a cut; `seed` even for training, odd for tests."""
     rng = random.Random(seed)
-    return [sample_spec(rng) for _ in range(count)]
+    return [_sometimes_going_on(rng, sample_spec(rng)) for _ in range(count)]
+
+
+def _sometimes_going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
+    if rng.random() < 0.75:
+        return spec
+    return went_on(rng, spec, rng.choice((1, 5)))
 
 
 @dataclass
 class RenderedPool:
-    """Rendered clips with their truth, partly renewed before every batch.
+    """Rendered clips with their truth, a part of them renewed from time to time.
 
     Attributes:
-        size: Clips held; `fresh` of them are replaced each time.
+        size: Clips held; `fresh` of them are replaced after every `every` batches. A few large renewals are far
+            cheaper on a GPU than many small ones.
     """
 
     size: int
     fresh: int
     device: torch.device
+    every: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
         self.clips, self.truth = self._rendered(self.size)
-        self._next = 0
+        self._next = self._calls = 0
         self._picker = torch.Generator(self.device).manual_seed(1)
 
     def _rendered(self, count: int) -> tuple[Tensor, Truth]:
         self.seed += 2
         specs = training_specs(self.seed, count)
-        clips = [render(specs[i : i + 128], device=self.device)[:, ::READ_EVERY].half() for i in range(0, count, 128)]
-        return torch.cat(clips), truth_of(specs, self.device)
+        parts = [
+            render(specs[i : i + 256], device=self.device, chunk=256)[:, ::READ_EVERY].half()
+            for i in range(0, count, 256)
+        ]
+        return torch.cat(parts), truth_of(specs, self.device)
 
-    def batch(self, count: int) -> tuple[Tensor, Truth]:
-        """Random clips (count, T, 3, H, W) and their truth."""
+    def _renew(self) -> None:
         clips, truth = self._rendered(self.fresh)
         rows = (torch.arange(self.fresh, device=self.device) + self._next) % self.size
         self._next = (self._next + self.fresh) % self.size
         self.clips[rows] = clips
         for item in fields(Truth):
             getattr(self.truth, item.name)[rows] = getattr(truth, item.name)
+
+    def batch(self, count: int) -> tuple[Tensor, Truth]:
+        """Random clips (count, T, 3, H, W) and their truth."""
+        self._calls += 1
+        if self._calls % self.every == 0:
+            self._renew()
         pick = torch.randint(self.size, (count,), generator=self._picker, device=self.device)
         return self.clips[pick].float(), Truth(*(getattr(self.truth, item.name)[pick] for item in fields(Truth)))
 
@@ -186,13 +203,13 @@ def main(
     minutes: Annotated[float, typer.Option(help="Training time.")] = 3.0,
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
     batch: Annotated[int, typer.Option(help="Clips a step.")] = 64,
-    pool: Annotated[int, typer.Option(help="Rendered clips kept at hand.")] = 2048,
+    pool: Annotated[int, typer.Option(help="Rendered clips kept at hand.")] = 4096,
     test_clips: Annotated[int, typer.Option(help="Unseen clips to measure on.")] = 1024,
 ) -> None:
     """Train the read-out and measure it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     target = torch.device(device)
-    readout, curve = train(minutes, target, batch, RenderedPool(pool, max(batch // 2, 1), target))
+    readout, curve = train(minutes, target, batch, RenderedPool(pool, min(pool, 256), target))
     save_readout(readout, out)
     scores = accuracy(readout, target, test_clips)
     report = {"clips": test_clips, "minutes": minutes, "scores": scores, "loss_every_50_steps": curve}
