@@ -144,6 +144,12 @@ def test_clean_text_is_one_line_that_can_be_encoded(text: str) -> None:
     assert cleaned == cleaned.strip()
 
 
+def test_accents_and_signs_become_plain_for_the_built_in_font_only() -> None:
+    text = "Proven\u00e7al \u2014 \u201cStra\u00dfe\u201d\u2026 \u9edb"
+    assert clean(text) == 'Provencal - "Strasse"... \u9edb'
+    assert clean(text, plain=False) == text
+
+
 @given(
     text=st.one_of(st.text(max_size=300), st.text("ab \u9edb\U0001f600", max_size=300)),
     width=st.integers(20, 400),
@@ -165,9 +171,18 @@ def test_wrapping_keeps_the_text_and_the_width(text: str, width: int, lines: int
 
 @pytest.mark.parametrize(
     "caption",
-    ["", "x" * 20_000, "\ud800 lone", "\x00\x07\x1b[31m", "\u202e\u0645\u0631\u062d\u0628\u0627", "\u9edb\u7389\u846c\u82b1" * 40,
-     "\U0001f469\u200d\U0001f680 \ufffe\uffff", "a\u0301" * 200, "- \u2014 \u201cquote\u201d\u2026"],
-)  # fmt: skip
+    [
+        "",
+        "x" * 20_000,
+        "\ud800 lone",
+        "\x00\x07\x1b[31m",
+        "\u202e\u0645\u0631\u062d\u0628\u0627",
+        "\u9edb\u7389\u846c\u82b1" * 40,
+        "\U0001f469\u200d\U0001f680 \ufffe\uffff",
+        "a\u0301" * 200,
+        "- \u2014 \u201cquote\u201d\u2026",
+    ],
+)
 def test_any_caption_can_be_drawn(caption: str) -> None:
     slate = Slate(caption, "T2V / wide", [(caption[:40] or "n", (1, 2, 3))], 1, [np.zeros((2, 2, 3), np.uint8)] * 12)
     image, opacity = overlay(slate, (208, 128))

@@ -19,11 +19,12 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _LONGEST = 700  #: characters of a prompt that are looked at; three lines hold far fewer
 _PAPER = (250, 246, 236)
 _DARK = (22, 20, 28)
-# Pillow's own font has no typographic punctuation; plain signs read better than empty boxes.
-_PLAIN = str.maketrans({"\u2014": "-", "\u2013": "-", "\u2011": "-", "\u2010": "-", "\u2212": "-",
-                        "\u2018": "'", "\u2019": "'",
-                        "\u201c": '"', "\u201d": '"', "\u2026": "...", "\u2022": "-", "\u00d7": "x",
-                        "\u2192": "->"})  # fmt: skip
+# Pillow's own font holds ASCII alone; plain signs and letters read better than empty boxes.
+_PLAIN = str.maketrans({
+    "\u2010": "-", "\u2011": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2018": "'", "\u2019": "'",
+    "\u201c": '"', "\u201d": '"', "\u2022": "-", "\u2192": "->", "\u00d7": "x", "\u00df": "ss", "\u00e6": "ae",
+    "\u00c6": "Ae", "\u00f8": "o", "\u00d8": "O", "\u0142": "l", "\u0141": "L", "\u0111": "d", "\u0131": "i",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,25 @@ def load_font(path: str, size: int) -> Font:
         ) from error
 
 
-def clean(text: str) -> str:
-    """Return ``text`` on one line, without characters that no font can draw (controls, lone surrogates)."""
-    text = text.translate(_PLAIN)
-    kept = "".join(
-        " " if c.isspace() else c
-        for c in text
-        if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co")
-    )
-    return " ".join(kept.split())
+def clean(text: str, plain: bool = True) -> str:
+    """Return ``text`` on one line, without what no font can draw (controls, lone surrogates).
+
+    Args:
+        text: Anything.
+        plain: Whether to write accented letters and typographic signs in ASCII, for Pillow's own font.
+    """
+    kept = (c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co"))
+    signs = "".join(kept)
+    if plain:
+        signs = "".join(_ascii(c) for c in signs.translate(_PLAIN))
+    return " ".join(signs.split())
+
+
+def _ascii(character: str) -> str:
+    """Return the plain form of a character, or itself if it has none."""
+    parts = unicodedata.normalize("NFKD", character)
+    letters = "".join(c for c in parts if not unicodedata.combining(c))
+    return letters if letters.isascii() else character
 
 
 def wrap(text: str, font: Font, width: float, lines: int) -> tuple[list[str], bool]:
@@ -137,7 +148,7 @@ def _shadow(image: Image.Image, top: int, bottom: int, reverse: bool = False) ->
 
 
 def _caption(image: Image.Image, slate: Slate) -> None:
-    text = clean(slate.caption[:_LONGEST])
+    text = clean(slate.caption[:_LONGEST], not slate.font)
     if not text:
         return
     width, height = image.size
@@ -169,11 +180,11 @@ def _title(image: Image.Image, slate: Slate) -> int:
     font, margin = load_font(slate.font, size), round(width * 0.02)
     _shadow(image, 0, round(short * 0.16), reverse=True)
     pen = ImageDraw.Draw(image)
-    title = f"{clean(slate.title)}  #{slate.seed % 100000:05d}"
+    title = f"{slate.title}  #{slate.seed % 100000:05d}"
     pen.text((margin, margin), title, font=font, fill=(*_PAPER, 235))
     x, y, right = margin, margin + round(size * 1.55), float(margin)
     for name, colour in slate.names:
-        label = clean(name)[:24]
+        label = clean(name, not slate.font)[:24]
         end = x + size * 0.95 + font.getlength(label)
         if end > width * 0.42:
             break

@@ -143,8 +143,9 @@ _WEATHER = (
 )
 _PLACES = (
     ("underwater", _any("underwater", "corals?", "seabed", "ocean floor", "undersea", "kelp")),
-    ("space", _any("space", "outer space", "moon(?:.?s)? (?:surface|rock|dust)", "lunar", "planet", "galaxy", "orbit",
-                   "spacewalk", "asteroids?", "the moon", "mars", "martian")),
+    ("space", _any("(?:outer|deep|in|into|through) space", "space(?:ship|craft|walk|suit|port)",
+                   "moon(?:.?s)? (?:surface|rock|dust)", "lunar", "planet", "galaxy", "orbit",
+                   "asteroids?", "the moon", "mars", "martian")),
     ("hall", _any("corridors?", "hallway", "hall", "temple", "castle", "tomb", "ruins?", "dungeon", "church", "chapel",
                   "cathedral", "palace", "throne", "cave", "cavern", "tunnel", "hogwarts", "chamber", "ballroom",
                   "pyramid", "museum", "station")),

@@ -177,7 +177,8 @@ class Staging:
     def _draw_figure(self, sheet: Sheet, look: Look, x: float, relative: float, animals_only: bool) -> None:
         framing, reading = self.framing, self.reading
         mirror = x > self.stage.width / 2
-        acting = Acting(reading.pose if reading.size not in _CLOSE else "stand", reading.mood, reading.back)
+        legs_seen = reading.size in (Size.MEDIUM_WIDE, Size.WIDE, Size.EXTREME_WIDE)
+        acting = Acting(reading.pose if legs_seen else "stand", reading.mood, reading.back)
         if look.form not in ("person", "robot"):
             self._draw_animal(sheet, look, x, relative, animals_only, acting)
             return
