@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic_core import to_json
+
 from storymem.engine.cancel import CancelToken
 from storymem.engine.driver import Driver, Tally
 from storymem.engine.plan import Planner, StoryPlan, with_overrides
@@ -76,8 +78,8 @@ class Storyteller:
 
     Args:
         out: The run folder; made if it does not exist.
-        settings: Settings to start from; the defaults if None.
-        plugins: Local plugin files to load.
+        settings: Settings to start from, as a model or nested plain data; the defaults if None.
+        plugins: Local plugin files to load, or a host that has loaded its plugins.
         overrides: Settings by key, on top. For ``backbone``, ``policy``, ``selector``, ``encoder``, ``store`` and
             ``executor`` the value may be a plugin instance instead of a name.
 
@@ -89,20 +91,22 @@ class Storyteller:
     def __init__(
         self,
         out: Path | str,
-        settings: RunSettings | None = None,
+        settings: RunSettings | Mapping[str, Any] | None = None,
         *,
-        plugins: Sequence[Path] = (),
+        plugins: Sequence[Path] | PluginHost = (),
         **overrides: Any,
     ) -> None:
         self.folder = Path(out)
         instances = {k: v for k, v in overrides.items() if k in CHOICE_KEYS and isinstance(v, Plugin)}
         named = {k: v for k, v in overrides.items() if k not in instances}
-        base = (settings or RunSettings()).model_dump(mode="json", exclude_unset=True)
-        self.settings = resolve([Layer("settings", base), Layer("Storyteller", named)]).settings
-        self.host = PluginHost(plugins)
+        if isinstance(settings, RunSettings):
+            settings = settings.model_dump(mode="json", exclude_unset=True)
+        self.host = plugins if isinstance(plugins, PluginHost) else PluginHost(plugins)
+        layers = [Layer("settings", settings or {}), Layer("Storyteller", named)]
+        resolved = resolve(layers, self.host.registry.suggestions)
+        self.settings, self._explicit = resolved.settings, resolved.explicit
         self._recipe = ToolboxRecipe(self.settings, self.host.files, instances)
         self._toolbox: Toolbox | None = None
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Storyteller:
         return self
@@ -230,7 +234,7 @@ class Storyteller:
                 "title": story.title,
                 "script": story.model_dump_json(),
                 "base": str(base.resolve()),
-                "settings": self.settings.model_dump_json(exclude_unset=True),
+                "settings": to_json(self._explicit).decode(),
                 "plugins": json.dumps([str(path.resolve()) for path in self.host.files]),
             }
         )

@@ -36,8 +36,8 @@ def doctor(
     from storymem.plugin import PluginHost
 
     shortcuts = {"backbone": {k: v for k, v in (("name", backbone), ("profile", profile)) if v} or None}
-    settings = options.settings_from(config, assign, shortcuts).settings
     host = PluginHost(plugin or [])
+    settings = options.settings_from(host, config, assign, shortcuts).settings
     checks = [*_versions(), *_codecs(), _gpu(), *_disk(), *_plugins(host), *_backbone(settings, host)]
     if as_json:
         print_json([asdict(check) for check in checks])

@@ -27,14 +27,16 @@ def graph(
     from storymem.api import Storyteller
     from storymem.errors import SettingsError
     from storymem.graph import export
+    from storymem.plugin import PluginHost
 
     if form is None and out is not None and out.suffix not in FORMATS:
         raise SettingsError(f"--out {out}: unknown suffix; use {', '.join(FORMATS)}, or give --format")
     form = form or (FORMATS[out.suffix] if out else "mermaid")
     if form not in FORMATS.values():
         raise SettingsError(f"--format {form}: use {', '.join(FORMATS.values())}")
-    settings = options.settings_from(config, assign, {"policy": policy}).settings
-    with tempfile.TemporaryDirectory() as unused, Storyteller(unused, settings, plugins=plugin or []) as teller:
+    host = PluginHost(plugin or [])
+    resolved = options.settings_from(host, config, assign, {"policy": policy})
+    with tempfile.TemporaryDirectory() as unused, Storyteller(unused, resolved.explicit, plugins=host) as teller:
         built = teller.plan(script).graph
     text = str(getattr(export, f"to_{form}")(built))
     if out is None:

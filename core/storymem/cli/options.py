@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from storymem.plugin import PluginHost
     from storymem.settings import Resolved
 
 FILE_NAME = "storymem.toml"
@@ -27,11 +28,16 @@ Shot = Annotated[str, typer.Argument(help="Shot id, such as 1.2.")]
 
 
 def settings_from(
-    config: Path | None, assignments: list[str] | None, shortcuts: dict[str, Any], stored: str | None = None
+    host: PluginHost,
+    config: Path | None,
+    assignments: list[str] | None,
+    shortcuts: dict[str, Any],
+    stored: str | None = None,
 ) -> Resolved:
-    """Resolve settings: defaults < run folder < file < environment < command line.
+    """Resolve settings: defaults < suggestions < run folder < file < environment < command line.
 
     Args:
+        host: For what the chosen backbone suggests.
         config: Settings file; None for ``./storymem.toml`` if it exists.
         assignments: ``--set`` texts.
         shortcuts: Options such as ``--budget``, by key; None means not given.
@@ -51,4 +57,4 @@ def settings_from(
     layers.append(environment_layer(os.environ))
     layers.append(assignments_layer("command line", assignments or []))
     layers.append(Layer("command line", {key: value for key, value in shortcuts.items() if value is not None}))
-    return resolve(layers)
+    return resolve(layers, host.registry.suggestions)

@@ -14,8 +14,9 @@ from storymem.cli import options
 if TYPE_CHECKING:
     from storymem.api import RunResult
     from storymem.engine.cancel import CancelToken
+    from storymem.plugin import PluginHost
     from storymem.script.models import StoryScript
-    from storymem.settings import RunSettings
+    from storymem.settings import Resolved
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 
@@ -50,8 +51,11 @@ def render(
         "workers": workers,
         "layout": layout,
     }
-    settings = options.settings_from(config, assign, shortcuts).settings
-    run_render(script, out or Path("films") / script.stem, settings, plugin or [], None, as_json, quiet)
+    from storymem.plugin import PluginHost
+
+    host = PluginHost(plugin or [])
+    resolved = options.settings_from(host, config, assign, shortcuts)
+    run_render(script, out or Path("films") / script.stem, resolved, host, None, as_json, quiet)
 
 
 def resume(
@@ -78,6 +82,7 @@ def resume_run(
     import json
 
     from storymem.errors import RunStoreError
+    from storymem.plugin import PluginHost
     from storymem.script.models import StoryScript
     from storymem.store.runstore import RunStore
 
@@ -86,16 +91,17 @@ def resume_run(
         stored, files = store.meta("settings"), json.loads(store.meta("plugins") or "[]")
     if script is None or base is None:
         raise RunStoreError(f"{run}: was never rendered into; use storymem render")
-    settings = options.settings_from(config, assign, shortcuts, stored).settings
+    host = PluginHost([Path(file) for file in files])
+    resolved = options.settings_from(host, config, assign, shortcuts, stored)
     story = StoryScript.model_validate_json(script)
-    run_render(story, run, settings, [Path(f) for f in files], Path(base), as_json, quiet)
+    run_render(story, run, resolved, host, Path(base), as_json, quiet)
 
 
 def run_render(
     script: Path | StoryScript,
     out: Path,
-    settings: RunSettings,
-    plugins: list[Path],
+    resolved: Resolved,
+    host: PluginHost,
     base: Path | None,
     as_json: bool,
     quiet: bool,
@@ -108,7 +114,7 @@ def run_render(
     cancel = CancelToken()
     with (
         _interruptible(cancel),
-        Storyteller(out, settings, plugins=plugins) as teller,
+        Storyteller(out, resolved.explicit, plugins=host) as teller,
         receiver(as_json=as_json, quiet=quiet) as on_event,
     ):
         result = teller.render(script, on_event, cancel, base)

@@ -28,8 +28,9 @@ def config(
     from storymem.cli.progress import print_json
     from storymem.plugin import PluginHost
 
-    resolved = options.settings_from(config, assign, {})
-    rows = _rows(resolved, PluginHost(plugin or []))
+    host = PluginHost(plugin or [])
+    resolved = options.settings_from(host, config, assign, {})
+    rows = _rows(resolved, host)
     if as_json:
         print_json({key: {"value": value, "from": origin} for key, value, origin in rows})
         return

@@ -42,6 +42,7 @@ class Registration:
         requires: Importable modules it needs beyond the core.
         install: What to install when one of them is missing.
         summary: One line for listings.
+        suggests: Run settings that suit it, used where nothing else is said; see :meth:`Registry.suggestions`.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Registration:
     requires: tuple[str, ...] = ()
     install: str = ""
     summary: str = ""
+    suggests: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self) -> list[str]:
         """Return the required modules that are not installed, without importing any."""
@@ -111,6 +113,7 @@ class Register:
         requires: Sequence[str] = (),
         install: str = "",
         summary: str = "",
+        suggests: Mapping[str, Any] | None = None,
     ) -> None:
         """Register a plugin of this hook's kind.
 
@@ -122,11 +125,17 @@ class Register:
             requires: Modules it imports that are not dependencies of storymem itself.
             install: What to pip install when one of them is missing, e.g. ``storymem[wan]``.
             summary: One line for listings; the first line of the class docstring if not given.
+            suggests: For backbones: run settings by key that suit it, such as the encoder trained with it. They
+                are used where no file, option or program says otherwise.
         """
         model = settings or (PluginSettings if isinstance(plugin, str) else plugin.Settings)
         if not summary and isinstance(plugin, type):
             summary = (plugin.__doc__ or "").strip().split("\n")[0]
-        self._add(Registration(self._kind, name, plugin, model, self._owner, tuple(requires), install, summary))
+        self._add(
+            Registration(
+                self._kind, name, plugin, model, self._owner, tuple(requires), install, summary, dict(suggests or {})
+            )
+        )
 
 
 @dataclass
@@ -169,6 +178,11 @@ class Registry:
     def get(self, kind: Kind, name: str) -> Registration | None:
         """Return a registration, or None."""
         return self._entries[kind].get(name)
+
+    def suggestions(self, backbone: str) -> Mapping[str, Any]:
+        """Return the run settings a backbone suggests; none for an unknown one."""
+        entry = self.get(Kind.BACKBONE, backbone)
+        return entry.suggests if entry else {}
 
     def unknown(self, kind: Kind, name: str) -> str:
         """Return the message for a name that nobody registered."""

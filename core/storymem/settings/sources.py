@@ -6,7 +6,7 @@ Every key remembers its source, so that ``storymem config`` can say why a value 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,23 @@ class Layer:
     values: Mapping[str, Any]
 
 
+#: Given a backbone's name, the run settings it suggests.
+Suggestions = Callable[[str], Mapping[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The settings of a run and, for every given key path, the source it came from."""
+    """The settings of a run.
+
+    Attributes:
+        settings: All of them.
+        origins: For every key path that is not a default, the source of its value.
+        explicit: What was given, without defaults and suggestions, as nested plain data.
+    """
 
     settings: RunSettings
     origins: Mapping[str, str]
+    explicit: Mapping[str, Any]
 
 
 def file_layer(path: Path) -> Layer:
@@ -86,21 +97,30 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def resolve(layers: Sequence[Layer]) -> Resolved:
-    """Merge layers, later ones winning, and validate the result.
+def resolve(layers: Sequence[Layer], suggestions: Suggestions) -> Resolved:
+    """Merge layers, later ones winning, over what the chosen backbone suggests, and validate the result.
 
     Raises:
         SettingsError: Names the key, the reason, and the source of the bad value.
     """
+    explicit, _ = _merge(layers)
+    backbone = explicit.get("backbone")
+    name = backbone.get("name") if isinstance(backbone, dict) else None
+    name = str(name or _default_name("backbone"))
+    merged, origins = _merge([Layer(f"backbone {name}", suggestions(name)), *layers])
+    try:
+        return Resolved(RunSettings.model_validate(merged), origins, explicit)
+    except ValidationError as error:
+        raise SettingsError(f"{describe(error)}{_blame(error, origins)}") from error
+
+
+def _merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
         for key, value in layer.values.items():
             _merge_key(merged, origins, key, value, layer.source)
-    try:
-        return Resolved(RunSettings.model_validate(merged), origins)
-    except ValidationError as error:
-        raise SettingsError(f"{describe(error)}{_blame(error, origins)}") from error
+    return merged, origins
 
 
 def _merge_key(merged: dict[str, Any], origins: dict[str, str], key: str, value: Any, source: str) -> None:
