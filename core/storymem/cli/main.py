@@ -7,10 +7,12 @@ import sys
 import typer
 
 from storymem.cli import doctor, graph, measure, plugins, render, runs, show
+from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
 
 app = typer.Typer(
     name="storymem",
+    cls=ExtensibleGroup,
     help="Multi-shot stories as one film, with visual memory.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -1,0 +1,39 @@
+"""``storymem convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from storymem.cli import options
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="Story script of any known form.")],
+    target: Annotated[Path, typer.Argument(help="File to write; its suffix tells the notation.")],
+    to: Annotated[str, typer.Option(help="Form to write: a plugin of kind format.")] = "storymem",
+    strict: Annotated[bool, typer.Option("--strict", help="Write nothing if anything would be lost.")] = False,
+    plugin: options.PluginFiles = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write a script in another form, and name what that form cannot hold."""
+    from storymem.cli.progress import print_json
+    from storymem.errors import ScriptError
+    from storymem.plugin import PluginHost
+    from storymem.script import services
+    from storymem.script.writing import write_data
+
+    host = PluginHost(plugin or [])
+    form, script = services.read_script(source, host)
+    data, losses = services.convert(services.rebased(script, source.parent, target.parent), to, host)
+    if losses and strict:
+        raise ScriptError(f"{target}: not written, since {to} cannot hold {'; '.join(losses)}")
+    write_data(target, data)
+    if as_json:
+        print_json({"from": form, "to": to, "file": str(target), "lost": losses})
+        return
+    for loss in losses:
+        typer.echo(f"lost: {loss}", err=True)
+    typer.echo(f"{target} ({form} to {to}{'' if losses else ', nothing lost'})")
