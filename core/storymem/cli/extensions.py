@@ -7,7 +7,7 @@ imported is listed as broken and stops nothing else.
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -50,7 +50,7 @@ def _broken(point: EntryPoint, error: Exception) -> typer.Typer:
     message = f"command {point.name} of {owner} cannot be imported: {type(error).__name__}: {error}"
 
     @app.command(help=f"Broken: {type(error).__name__}: {error}", context_settings={"ignore_unknown_options": True})
-    def _(arguments: list[str] = typer.Argument(None, hidden=True)) -> None:
+    def _(arguments: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
         raise PluginError(message) from error
 
     return app
