@@ -52,6 +52,7 @@ class Tally:
 class _Running:
     prepared: PreparedShot
     started: float
+    begun: bool = False  # it may still wait for its turn of the backbone
     killed: bool = False
 
 
@@ -87,6 +88,8 @@ class Driver:
         self._timeout = timeout
         self._damage: dict[str, int] = {}
         self._made: set[str] = set()
+        self._abandoned = False
+        self._alive = 0.0  # when a running shot last gave a sign of life
 
     def run(self) -> Tally:
         """Make every shot that can be made.
@@ -100,6 +103,9 @@ class Driver:
                 return self._pass()
             except DamagedFile as error:
                 self.forget(error.digest, str(error))
+            except BaseException:
+                self._abandoned = True  # what still runs stops at its next step
+                raise
 
     def forget(self, digest: str, path: str) -> None:
         """Drop a damaged file and all that was made of it, so that the next run makes it again."""
@@ -162,12 +168,19 @@ class Driver:
             )
         )
         task = self._desk.task(prepared, self._store.temporary)
-        future = self._executor.submit(task, self._progress(shot))
-        self._running[future] = _Running(prepared, time.monotonic())
+        running = _Running(prepared, time.monotonic())
+        self._running[self._executor.submit(task, self._progress(running))] = running
 
-    def _progress(self, shot: str) -> Progress:
+    def _progress(self, running: _Running) -> Progress:
+        shot = running.prepared.spec.shot.id
+
         def report(step: int, total: int) -> None:
             self._cancel.check()
+            if running.killed or self._abandoned:
+                raise Cancelled(f"shot {shot}: was given up")
+            self._alive = time.monotonic()
+            if not running.begun:
+                running.begun, running.started = True, self._alive
             self._emit(ShotStep(shot=shot, step=step, total=total))
 
         return report
@@ -235,7 +248,7 @@ class Driver:
 
     def _fail(self, position: int, error: str) -> None:
         shot = self._plan.board.shots[position].id
-        message = error if shot in error else f"shot {shot}: {error}"
+        message = error if f"shot {shot}" in error else f"shot {shot}: {error}"
         self._failed[shot] = message
         self._store.fail(shot, message, datetime.now(UTC).isoformat(timespec="seconds"))
         self._emit(ShotFailed(shot=shot, error=message))
@@ -246,7 +259,9 @@ class Driver:
         if self._timeout is None:
             return
         for future, running in self._running.items():
-            if not running.killed and not future.done() and time.monotonic() - running.started > self._timeout:
+            # Waiting while others work is not hanging; waiting for one that hangs is.
+            since = running.started if running.begun else max(running.started, self._alive)
+            if not running.killed and not future.done() and time.monotonic() - since > self._timeout:
                 running.killed = True
                 shot = running.prepared.spec.shot.id
                 self._executor.kill(future, ShotError(f"shot {shot}: gave up after {self._timeout:g} s (shot_timeout)"))
