@@ -198,8 +198,8 @@ class MemoryView(Sequence[Keyframe]):
 
 
 def in_story_order(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
-    """Return keyframes by position, then frame, then id: independent of how they were stored."""
-    return sorted(keyframes, key=attrgetter("position", "frame", "id"))
+    """Return keyframes by position, frame, id and shot: independent of how they were stored."""
+    return sorted(keyframes, key=attrgetter("position", "frame", "id", "shot"))
 
 
 class MemoryPolicy(Plugin[SettingsT]):
