@@ -3,13 +3,20 @@ from dataclasses import replace
 import pytest
 
 from storymem_backbones.storyworld.episodes import sample_episode
-from storymem_backbones.storyworld.metrics import measure, merged, true_reading
+from storymem_backbones.storyworld.metrics import measure, merged
+from storymem_backbones.storyworld.readout import ClipReading, true_reading
+from storymem_backbones.storyworld.understand import Concepts, understand
 
 EPISODE = sample_episode(0, "medium")
+TOLD = [understand(shot.caption) for shot in EPISODE.shots]
+
+
+def true_readings() -> list[ClipReading]:
+    return [true_reading(shot.spec) for shot in EPISODE.shots]
 
 
 def test_the_truth_has_no_drift_and_is_all_there() -> None:
-    summary = measure(EPISODE, true_reading(EPISODE)).summary()
+    summary = measure(TOLD, true_readings()).summary()
     drifts = [value for name, value in summary.items() if "drift" in name]
     rest = [value for name, value in summary.items() if "drift" not in name]
     assert drifts == pytest.approx([0.0] * len(drifts))
@@ -19,13 +26,13 @@ def test_the_truth_has_no_drift_and_is_all_there() -> None:
 def test_a_changed_colour_counts_as_drift_at_its_gap() -> None:
     entity, look = next(iter(EPISODE.characters.items()))
     positions = EPISODE.appearances(entity)
-    readings = true_reading(EPISODE)
+    readings = true_readings()
     at = positions[1]
     figure = readings[at].figures[look.kind]
     lighter = tuple(value + 0.3 for value in figure.coat)
     changed = replace(figure, coat=lighter, hat="cap" if figure.hat != "cap" else "none")
     readings[at] = replace(readings[at], figures=readings[at].figures | {look.kind: changed})
-    measured = measure(EPISODE, readings)
+    measured = measure(TOLD, readings)
     drifted = [sample for sample in measured.identity_drift if sample.value > 0]
     assert [sample.gap for sample in drifted] == [positions[1] - positions[0]]
     assert drifted[0].value == pytest.approx(0.15)
@@ -33,9 +40,9 @@ def test_a_changed_colour_counts_as_drift_at_its_gap() -> None:
 
 
 def test_a_missing_character_counts_as_absent_and_not_as_drift() -> None:
-    readings = true_reading(EPISODE)
+    readings = true_readings()
     readings[-1] = replace(readings[-1], figures={})
-    measured = measure(EPISODE, readings)
+    measured = measure(TOLD, readings)
     due = sum(len(EPISODE.appearances(entity)) for entity in EPISODE.characters)
     missing = len(EPISODE.shots[-1].spec.actors)
     assert measured.summary()["presence"] == pytest.approx(1 - missing / due)
@@ -44,22 +51,27 @@ def test_a_missing_character_counts_as_absent_and_not_as_drift() -> None:
 
 
 def test_wrong_places_and_motions_lower_adherence_and_palettes_drift() -> None:
-    readings = [replace(r, place="nowhere", palette=(r.palette[0] + 0.2, r.palette[1])) for r in true_reading(EPISODE)]
-    readings[0] = true_reading(EPISODE)[0]
-    summary = measure(EPISODE, readings).summary()
+    readings = [replace(r, place="nowhere", palette=(r.palette[0] + 0.2, r.palette[1])) for r in true_readings()]
+    readings[0] = true_readings()[0]
+    summary = measure(TOLD, readings).summary()
     assert summary["adherence/place"] == pytest.approx(1 / len(EPISODE.shots))
     assert 0 < summary["place_drift"] <= 0.1 + 1e-9
     assert summary["adherence/motion"] == 1
 
 
 def test_merging_weighs_films_by_their_samples() -> None:
-    short = sample_episode(1, "easy")
-    films = [measure(EPISODE, true_reading(EPISODE)), measure(short, true_reading(short))]
+    short = measure(TOLD[:5], true_readings()[:5])
+    films = [measure(TOLD, true_readings()), short]
     both = merged(films)
-    assert len(both.presence) == sum(len(film.presence) for film in films)
-    assert len(both.adherence["place"]) == len(EPISODE.shots) + len(short.shots)
+    assert len(both.presence) == len(films[0].presence) + len(short.presence)
+    assert len(both.adherence["place"]) == len(EPISODE.shots) + 5
 
 
 def test_every_shot_needs_a_reading() -> None:
     with pytest.raises(ValueError, match="0 readings"):
-        measure(EPISODE, [])
+        measure(TOLD, [])
+
+
+def test_what_a_prompt_does_not_tell_is_not_asked_for() -> None:
+    summary = measure([Concepts()], true_readings()[:1]).summary()
+    assert summary == {"adherence/pan": 1.0, "adherence/cast": 0.0}

@@ -1,8 +1,9 @@
-"""What became of the truth in a film: identity drift, presence, place drift and prompt adherence.
+"""What became of a story in its film: identity drift, presence, place drift and prompt adherence.
 
-Identity is measured against the *first appearance in the film*, not against the world's truth: the text never told how
-a character looks, so any look is right as long as it stays. All samples keep their recurrence gap: the number of shots
-since the entity was last due on screen (1 in the next shot).
+What a film should show is given as the concepts of its prompts, in story order; a character is its kind, a place its
+kind of place, as in every episode of the storyworld. Identity is measured against the *first appearance in the film*,
+not against the world's truth: the text never told how a character looks, so any look is right as long as it stays. All
+samples keep their recurrence gap: the number of shots since the entity was last due on screen (1 in the next shot).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import TypeVar
 
-from storymem_backbones.storyworld.episodes import Episode
 from storymem_backbones.storyworld.readout import ClipReading, FigureReading
+from storymem_backbones.storyworld.understand import Concepts
 
 Seen = TypeVar("Seen")
 GAPS = ((1, 1), (2, 3), (4, 7), (8, 15), (16, 40))  # buckets of recurrence gaps, as EntityBench counts them
@@ -100,47 +101,56 @@ def _against_first(
     return samples
 
 
-def _adherence(episode: Episode, readings: Sequence[ClipReading]) -> dict[str, list[Sample]]:
+def _told(shot: Concepts, reading: ClipReading) -> dict[str, list[bool]]:
+    """For each concept that the prompt tells: whether the clip shows it."""
+    plain = {
+        "place": [shot.place == reading.place] if shot.place else [],
+        "time": [shot.time == reading.time] if shot.time else [],
+        "size": [shot.size == reading.size] if shot.size else [],
+        "pan": [shot.pan == reading.pan],
+        "cast": [{kind for kind, _ in shot.cast} == set(reading.figures)],
+    }
+    figures = [(reading.figures.get(kind), motion) for kind, motion in shot.cast if motion]
+    return plain | {"motion": [figure is not None and figure.motion == motion for figure, motion in figures]}
+
+
+def _adherence(shots: Sequence[Concepts], readings: Sequence[ClipReading]) -> dict[str, tuple[Sample, ...]]:
     found: dict[str, list[Sample]] = {}
-    for shot, reading in zip(episode.shots, readings, strict=True):
-        spec = shot.spec
-        told = {
-            "place": spec.setting.kind == reading.place,
-            "time": spec.time == reading.time,
-            "size": spec.size == reading.size,
-            "pan": spec.pan == reading.pan,
-            "cast": {actor.look.kind for actor in spec.actors} == set(reading.figures),
-        }
-        for concept, right in told.items():
-            found.setdefault(concept, []).append(Sample(0, float(right)))
-        for actor in spec.actors:
-            figure = reading.figures.get(actor.look.kind)
-            right = figure is not None and figure.motion == actor.motion
-            found.setdefault("motion", []).append(Sample(0, float(right)))
-    return found
+    for shot, reading in zip(shots, readings, strict=True):
+        for concept, answers in _told(shot, reading).items():
+            found.setdefault(concept, []).extend(Sample(0, float(right)) for right in answers)
+    return {concept: tuple(samples) for concept, samples in found.items()}
 
 
-def measure(episode: Episode, readings: Sequence[ClipReading]) -> Measures:
-    """Measure one film, given what was read from each of its shots in story order.
+def _with_gaps(shows: Sequence[bool]) -> list[tuple[int, int]]:
+    """(gap, position) of each shot for which `shows` is true."""
+    positions = [position for position, shown in enumerate(shows) if shown]
+    return list(zip(_gaps(positions), positions, strict=True)) if positions else []
+
+
+def measure(shots: Sequence[Concepts], readings: Sequence[ClipReading]) -> Measures:
+    """Measure one film.
+
+    Args:
+        shots: What each shot should show, in story order (`understand` reads it from the prompts).
+        readings: What was read from each shot's clip.
 
     Raises:
         ValueError: If there is not one reading for each shot.
     """
-    if len(readings) != len(episode.shots):
-        raise ValueError(f"{episode.title}: {len(readings)} readings for {len(episode.shots)} shots")
+    if len(readings) != len(shots):
+        raise ValueError(f"{len(readings)} readings for {len(shots)} shots")
     drift, accessories, presence, places = list[Sample](), list[Sample](), list[Sample](), list[Sample]()
-    for entity, look in episode.characters.items():
-        positions = episode.appearances(entity)
-        seen = [(gap, readings[at].figures.get(look.kind)) for gap, at in zip(_gaps(positions), positions, strict=True)]
+    for kind in dict.fromkeys(kind for shot in shots for kind, _ in shot.cast):
+        due = _with_gaps([kind in dict(shot.cast) for shot in shots])
+        seen = [(gap, readings[at].figures.get(kind)) for gap, at in due]
         drift += _against_first(seen, _colour_distance)
         accessories += _against_first(seen, _same_accessories)
         presence += [Sample(gap, float(figure is not None)) for gap, figure in seen]
-    for entity in episode.places:
-        positions = episode.appearances(entity)
-        views = [(gap, readings[at]) for gap, at in zip(_gaps(positions), positions, strict=True)]
+    for place in dict.fromkeys(shot.place for shot in shots if shot.place):
+        views = [(gap, readings[at]) for gap, at in _with_gaps([shot.place == place for shot in shots])]
         places += _against_first(views, _palette_distance)
-    told = {concept: tuple(samples) for concept, samples in _adherence(episode, readings).items()}
-    return Measures(tuple(drift), tuple(accessories), tuple(presence), tuple(places), told)
+    return Measures(tuple(drift), tuple(accessories), tuple(presence), tuple(places), _adherence(shots, readings))
 
 
 def merged(films: Iterable[Measures]) -> Measures:
@@ -153,26 +163,3 @@ def merged(films: Iterable[Measures]) -> Measures:
     concepts = dict.fromkeys(concept for film in all_films for concept in film.adherence)
     told = {concept: tuple(s for film in all_films for s in film.adherence.get(concept, ())) for concept in concepts}
     return Measures(joined("identity_drift"), joined("accessories"), joined("presence"), joined("place_drift"), told)
-
-
-def true_reading(episode: Episode) -> list[ClipReading]:
-    """What a perfect read-out would read from the episode's own renders."""
-    readings: list[ClipReading] = []
-    for shot in episode.shots:
-        spec = shot.spec
-        figures = {
-            actor.look.kind: FigureReading(
-                1.0,
-                actor.look.coat,
-                actor.look.outfit,
-                actor.look.hat,
-                actor.look.scarf,
-                actor.look.pattern,
-                actor.motion,
-            )
-            for actor in spec.actors
-        }
-        props = {prop.kind: prop.colour for prop in spec.props}
-        place = spec.setting
-        readings.append(ClipReading(figures, props, place.kind, place.palette, spec.time, spec.size, spec.pan))
-    return readings

@@ -25,6 +25,7 @@ from storymem_backbones.storyworld.world import (
     PROPS,
     SIZES,
     TIMES,
+    ClipSpec,
     Colour,
 )
 
@@ -228,6 +229,17 @@ def _clip(answers: Answers, clip: int) -> ClipReading:
         size=SIZES[int(scene["size"].argmax())],
         pan=PANS[int(answers.pan[clip].argmax())],
     )
+
+
+def true_reading(spec: ClipSpec) -> ClipReading:
+    """What a perfect network would read from a clip's own render."""
+    figures = {
+        look.kind: FigureReading(1.0, look.coat, look.outfit, look.hat, look.scarf, look.pattern, actor.motion)
+        for actor in spec.actors
+        for look in (actor.look,)
+    }
+    place, props = spec.setting, {prop.kind: prop.colour for prop in spec.props}
+    return ClipReading(figures, props, place.kind, place.palette, spec.time, spec.size, spec.pan)
 
 
 @torch.no_grad()
