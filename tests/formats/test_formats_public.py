@@ -29,12 +29,8 @@ def files(folder: str) -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("folder", "plugin", "count"), [("st-bench", StBench, 20), ("entitybench", EntityBench, 26)]
-)
-def test_written_back_as_it_was(
-    host: PluginHost, folder: str, plugin: type[ScriptFormat], count: int
-) -> None:
+@pytest.mark.parametrize(("folder", "plugin", "count"), [("st-bench", StBench, 20), ("entitybench", EntityBench, 26)])
+def test_written_back_as_it_was(host: PluginHost, folder: str, plugin: type[ScriptFormat], count: int) -> None:
     paths = files(folder)
     assert len(paths) == count
     for path in paths:
@@ -49,9 +45,7 @@ def test_every_st_bench_shot_is_there(host: PluginHost) -> None:
         assert isinstance(data, dict)
         assert script.title == data["story_name"]
         prompts = [p for scene in data["scenes"] for p in scene["video_prompts"]]
-        assert [shot.prompt for scene in script.scenes for shot in scene.shots] == [
-            p.strip() for p in prompts
-        ]
+        assert [shot.prompt for scene in script.scenes for shot in scene.shots] == [p.strip() for p in prompts]
 
 
 def test_entitybench_entities_follow_the_schedule(host: PluginHost) -> None:

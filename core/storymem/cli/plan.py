@@ -125,14 +125,14 @@ def make(
     from storymem.plugin import PluginHost
 
     shortcuts = {"backbone": backbone, "size": size, "frames": frames, "seed": seed, "workers": workers}
-    settings = options.settings_from(config, assign, shortcuts).settings
     host = PluginHost(plugin or [])
+    resolved = options.settings_from(host, config, assign, shortcuts)
     given = _cast(cast, out, host)
     brief = _brief(_text(text, from_file), shots, seconds, style, language, given, seed or 0)
     path = out / SCRIPT_NAME
     if not _made_before(path, brief, planner, host):
-        _write_mended(path, _planned(brief, planner, planner_set, host), settings.budget)
-    run_render(path, out, settings, plugin or [], None, as_json, quiet)
+        _write_mended(path, _planned(brief, planner, planner_set, host), resolved.settings.budget)
+    run_render(path, out, resolved, host, None, as_json, quiet)
 
 
 def _write_mended(path: Path, script: StoryScript, budget: int) -> None:

@@ -67,9 +67,7 @@ class EntityBench(ScriptFormat):
         data["entity_schedule"] = _dump_schedule(script, known)
         data["entity_descriptions"] = _dump_registry(script, labels if isinstance(labels, dict) else {})
         losses += [f"style entity {e.id!r}" for e in script.entities if e.kind is EntityKind.STYLE]
-        losses += [
-            f"id {e.id!r} (its name {e.name!r} is kept)" for e in script.entities if e.name not in ("", e.id)
-        ]
+        losses += [f"id {e.id!r} (its name {e.name!r} is kept)" for e in script.entities if e.name not in ("", e.id)]
         return data, losses
 
 
@@ -107,10 +105,7 @@ def _check_schedule(root: Node) -> None:
 def _entities(root: Node, schedule: Schedule) -> tuple[list[JsonValue], dict[str, JsonValue]]:
     """Return entity data, registry first, and each described entity's label."""
     kinds = {
-        name: kind
-        for row in schedule.values()
-        for column, kind in COLUMNS.items()
-        for name in row.get(column, [])
+        name: kind for row in schedule.values() for column, kind in COLUMNS.items() for name in row.get(column, [])
     }
     found: dict[str, JsonValue] = {}
     labels: dict[str, JsonValue] = {}
@@ -142,9 +137,7 @@ def _dump_registry(script: StoryScript, labels: dict[str, JsonValue]) -> dict[st
     registry: dict[str, JsonValue] = {}
     for entity in script.entities:
         if entity.kind in _LABELS and (entity.look or entity.id in labels):
-            label = str(
-                labels.get(entity.id) or _free_label(_LABELS[entity.kind], [*registry, *labels.values()])
-            )
+            label = str(labels.get(entity.id) or _free_label(_LABELS[entity.kind], [*registry, *labels.values()]))
             registry[label] = {"name": entity.label, "label": label, "description": entity.look}
     return registry
 

@@ -41,11 +41,7 @@ def lost_by_story(script: StoryScript, keep: Collection[str] = ()) -> list[str]:
 
 def lost_by_shots(script: StoryScript, keeps: Collection[str] = ()) -> list[str]:
     """Name, part by part, the shots that have something beyond a prompt that the target does not keep."""
-    shots = {
-        script.shot_id(i, j): shot
-        for i, scene in enumerate(script.scenes)
-        for j, shot in enumerate(scene.shots)
-    }
+    shots = {script.shot_id(i, j): shot for i, scene in enumerate(script.scenes) for j, shot in enumerate(scene.shots)}
     lost = []
     for name, has in _SHOT_PARTS.items():
         ids = [shot_id for shot_id, shot in shots.items() if has(shot)]

@@ -1,0 +1,183 @@
+"""What the commands plan, revise, lint and convert do, for programs: scripts in, scripts out, no printing.
+
+Knows plugins by kind and name only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from storymem.errors import PluginError, ScriptError
+from storymem.interfaces import Brief, ScriptFormat, ScriptPlanner
+from storymem.plugin import Kind, PluginHost
+from storymem.script.edits import with_ids
+from storymem.script.loader import detect_format
+from storymem.script.models import Entity, StoryScript
+from storymem.script.parsing import read_data
+from storymem.script.references import reference_path
+from storymem.script.revision import ScriptReviser
+
+MAX_BRIEF = 2_000_000  #: characters; a long novel
+MAX_PLANNED_SHOTS = 2_000
+
+Progress = Callable[[str], None]
+
+
+def plan(brief: Brief, planner: str, settings: Mapping[str, Any], host: PluginHost, progress: Progress) -> StoryScript:
+    """Return a planner's script for a brief.
+
+    Raises:
+        ScriptError: The brief is empty, too long, or wants too many shots.
+        PluginError: There is no such planner, or it is not installed.
+        StoryMemError: The planner failed.
+    """
+    if not brief.text.strip():
+        raise ScriptError("the brief is empty; say what the film is about")
+    if len(brief.text) > MAX_BRIEF:
+        raise ScriptError(f"the brief has {len(brief.text)} characters; at most {MAX_BRIEF}")
+    if not 1 <= brief.shots <= MAX_PLANNED_SHOTS:
+        raise ScriptError(f"{brief.shots} shots cannot be planned; ask for 1 to {MAX_PLANNED_SHOTS}")
+    plugin = host.build(Kind.SCRIPT_PLANNER, planner, settings)
+    assert isinstance(plugin, ScriptPlanner)  # the registry checked it
+    try:
+        return plugin.plan(brief, progress)
+    finally:
+        plugin.close()
+
+
+def revise(
+    script: StoryScript,
+    request: str,
+    planner: str,
+    settings: Mapping[str, Any],
+    host: PluginHost,
+    progress: Progress,
+) -> StoryScript:
+    """Return ``script`` changed as ``request`` asks in plain words; every shot's id is written down.
+
+    Raises:
+        PluginError: The planner cannot revise.
+        StoryMemError: The planner failed.
+    """
+    if not request.strip():
+        raise ScriptError("the request is empty; say what to change")
+    plugin = host.build(Kind.SCRIPT_PLANNER, planner, settings)
+    if not isinstance(plugin, ScriptReviser):
+        raise PluginError(f"planner {planner!r} cannot revise; use --planner llm or local, or edit the file")
+    try:
+        return plugin.revise(with_ids(script), request, progress)
+    finally:
+        plugin.close()
+
+
+def read_script(path: Path, host: PluginHost) -> tuple[str, StoryScript]:
+    """Return the name of a file's format, and the script.
+
+    Raises:
+        ScriptError: As :func:`storymem.script.loader.load_script`.
+    """
+    return parse(read_data(path), path, host)
+
+
+def parse(data: JsonValue, path: Path, host: PluginHost) -> tuple[str, StoryScript]:
+    """Return the name of the form that ``data`` has, and the script.
+
+    Raises:
+        ScriptError: No form fits, or the data is wrong.
+    """
+    found = detect_format(data, host)
+    if found is None:
+        known = ", ".join(host.registry.names(Kind.SCRIPT_FORMAT))
+        raise ScriptError(f"{path}: is not a story script of any known form ({known}); it needs title and scenes")
+    return found[0], found[1].parse(data, path)
+
+
+def convert(script: StoryScript, to: str, host: PluginHost) -> tuple[JsonValue, list[str]]:
+    """Return the script's data in another form, and what that form cannot hold.
+
+    Raises:
+        ScriptError: The form can only be read.
+    """
+    target = host.build(Kind.SCRIPT_FORMAT, to, {})
+    assert isinstance(target, ScriptFormat)  # the registry checked it
+    return target.dump(script)
+
+
+def first_shot_mended(data: JsonValue) -> tuple[JsonValue, bool]:
+    """Return parsed data with its first shot a cut, and whether it was none before.
+
+    Such a script does not load, so this is mended before loading. Knows the two ways in which forms write cuts:
+    a key of the shot, and a list beside the prompts.
+    """
+    scene = _item(_item(data, "scenes"), 0)
+    shot, cuts = _item(_item(scene, "shots"), 0), _item(scene, "cut")
+    if isinstance(shot, dict) and _denied(shot.get("cut")):
+        shot["cut"] = True
+        return data, True
+    if isinstance(cuts, list) and cuts and _denied(cuts[0]):
+        cuts[0] = True
+        return data, True
+    return data, False
+
+
+def rebased(script: StoryScript, old: Path, new: Path) -> StoryScript:
+    """Return the script with its reference images named from another folder.
+
+    Args:
+        script: Whose references are relative to ``old``.
+        old: Folder of the script as it was read.
+        new: Folder it will be written to; must hold the pictures, at any depth.
+
+    Raises:
+        ScriptError: A picture is missing, or does not lie below ``new``.
+    """
+    entities = tuple(_rebased_entity(entity, old, new) for entity in script.entities)
+    return script.model_copy(update={"entities": entities})
+
+
+def read_cast(path: Path, folder: Path, host: PluginHost) -> tuple[Entity, ...]:
+    """Return the entities of a file, for a script that will be written to ``folder``.
+
+    Args:
+        path: A script, or a table with ``entities`` alone.
+        folder: Where the new script goes.
+        host: For scripts of other forms.
+
+    Raises:
+        ScriptError: The file has no entities, or their pictures do not lie below ``folder``.
+    """
+    data = read_data(path)
+    if isinstance(data, dict) and set(data) == {"entities"}:
+        data = {**data, "title": "cast", "scenes": [{"shots": [{"prompt": "cast"}]}]}
+    script = parse(data, path, host)[1]
+    if not script.entities:
+        raise ScriptError(f"{path}: has no entities; list them under the key entities")
+    return rebased(script, path.parent, folder).entities
+
+
+def _rebased_entity(entity: Entity, old: Path, new: Path) -> Entity:
+    root = new.resolve()
+    moved = []
+    for reference in entity.references:
+        picture = reference_path(old, entity.id, reference)
+        if not picture.is_relative_to(root):
+            raise ScriptError(
+                f"entity {entity.id!r}: reference {picture} must lie below {new}, where the script goes; copy it there"
+            )
+        moved.append(Path(os.path.relpath(picture, root)).as_posix())
+    return entity.model_copy(update={"references": tuple(moved)}) if moved else entity
+
+
+def _item(data: JsonValue, key: str | int) -> JsonValue:
+    if isinstance(key, str):
+        return data.get(key) if isinstance(data, dict) else None
+    return data[key] if isinstance(data, list) and len(data) > key else None
+
+
+def _denied(value: JsonValue) -> bool:
+    return value is False or (isinstance(value, str) and value.strip().lower() == "false")
