@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from storymem.engine.shots import DoneShot
+from storymem.store.objects import file_digest
 from storymem.store.runstore import RunStore
 
 
@@ -49,15 +50,16 @@ def publish(store: RunStore, names: Mapping[str, str]) -> None:
     for name, digest in names.items():
         source = store.objects.path(digest, Path(name).suffix)
         target = store.folder / name
-        if before.get(name) != digest or not _leads_to(target, source):
+        if before.get(name) != digest or not _leads_to(target, source, digest):
             _link(source, target, store.temporary)
     if before != dict(names):
         store.set_published(names)
 
 
-def _leads_to(target: Path, source: Path) -> bool:
+def _leads_to(target: Path, source: Path, digest: str) -> bool:
+    """Whether a name is a link to its file, or a copy of it; a damaged file that was made again leaves old links."""
     try:
-        return target.samefile(source) or target.stat().st_size == source.stat().st_size
+        return target.samefile(source) or file_digest(target) == digest
     except OSError:
         return False
 
