@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from storymem.engine.task import ShotOutcome, ShotTask
-from storymem.errors import Cancelled, ShotError
+from storymem.errors import Cancelled, PluginError, ShotError
 from storymem.interfaces import Executor, Progress, ShotWorker
 
 
@@ -31,7 +33,18 @@ class ProcessExecutor(Executor):
     """
 
     def start(self, recipe: Callable[[], ShotWorker], workers: int) -> None:
-        """Remember the recipe; processes start with their first task."""
+        """Remember the recipe; processes start with their first task.
+
+        Raises:
+            PluginError: A plugin was given as an object that cannot be sent to another process.
+        """
+        try:
+            pickle.dumps(recipe)
+        except Exception as error:  # pickle and the objects may raise anything
+            raise PluginError(
+                f"executor process: a plugin given as an object cannot be sent to another process ({error}); "
+                "choose it by name, or use executor=thread"
+            ) from error
         self._recipe = recipe
         self._workers = workers
         self._lock = threading.Lock()
@@ -48,10 +61,12 @@ class ProcessExecutor(Executor):
         """Send the task to an idle process, or to a new one."""
         future: Future[ShotOutcome] = Future()
         with self._lock:
+            self._idle = [idle for idle in self._idle if idle.process.is_alive()]
             child = self._idle.pop() if self._idle else self._spawn()
             child.future = future
             self._busy.append(child)
-        child.pipe.send(task)
+        with suppress(BrokenPipeError):  # it has just died: the listener will say so
+            child.pipe.send(task)
         listener = threading.Thread(target=self._listen, args=(child, future, progress), name=task.shot, daemon=True)
         self._listeners = [t for t in self._listeners if t.is_alive()] + [listener]
         listener.start()
@@ -73,7 +88,8 @@ class ProcessExecutor(Executor):
         for listener in getattr(self, "_listeners", []):
             listener.join()
         for child in getattr(self, "_idle", []):
-            child.pipe.send(None)
+            with suppress(BrokenPipeError):  # it died by itself
+                child.pipe.send(None)
             child.process.join()
             child.pipe.close()
         self._idle = []
