@@ -1,30 +1,40 @@
-"""FlashAttention-3 inside diffusers' Wan attention (package fa3-fwd, Hopper only), in bfloat16 or float8.
+"""Attention kernels for Wan: diffusers' backends, and FlashAttention-3 (package fa3-fwd, Hopper only).
 
 The package's kernel is a torch custom operator, so blocks using it compile without graph breaks. Everything
-else of the layer (projections, norms, rotation) is computed as diffusers does.
+else of the layer (projections, norms, rotation) is computed as diffusers does, and sequences split over
+several GPUs are exchanged head by head (Ulysses).
 """
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from storymem.errors import SettingsError
 from storymem_backbones.wan.fp8 import FORMAT
 
+Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries (B, L, H, D), keys and values (B, n, H, D) -> (B, L, H, D)."""
+
 _DIFFUSERS_BACKENDS = {"native": "native", "cudnn": "_native_cudnn", "flash": "flash", "sage": "sage"}
 
 
-class Fa3Processor:
-    """Attention processor of one layer.
+class KernelProcessor:
+    """diffusers' Wan attention with another kernel.
 
     Args:
-        fp8: Quantize queries, keys and values per head (faster, less exact).
+        kernel: What attends.
     """
 
-    def __init__(self, *, fp8: bool = False) -> None:
-        self.fp8 = fp8
+    # Set by diffusers' enable_parallelism on processors that have it.
+    _parallel_config: Any = None
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
 
     def __call__(
         self,
@@ -34,15 +44,20 @@ class Fa3Processor:
         attention_mask: Tensor | None = None,
         rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Attend: (B, L, d) to itself, or to (B, n, d) text; `attention_mask` must be none."""
+        """Attend (B, L, d) to itself, or to text (B, n, d); there is never a mask in Wan."""
         source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query = _by_head(attn.norm_q(attn.to_q(hidden_states)), attn.heads)
         key = _by_head(attn.norm_k(attn.to_k(source)), attn.heads)
         value = _by_head(attn.to_v(source), attn.heads)
         if rotary_emb is not None:
             query, key = rotate(query, *rotary_emb), rotate(key, *rotary_emb)
-        out = flash3(query, key, value, fp8=self.fp8 and encoder_hidden_states is None)
-        return attn.to_out[1](attn.to_out[0](out.flatten(2, 3)))  # type: ignore[no-any-return]
+        if self._parallel_config is not None and encoder_hidden_states is None:
+            group = self._parallel_config.context_parallel_config._ulysses_mesh.get_group()
+            out = ulysses(self.kernel, query, key, value, group)
+        else:
+            out = self.kernel(query, key, value)
+        projected: Tensor = attn.to_out[1](attn.to_out[0](out.flatten(2, 3)))
+        return projected
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -52,17 +67,30 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2).to(x.dtype)
 
 
-def flash3(query: Tensor, key: Tensor, value: Tensor, *, fp8: bool) -> Tensor:
-    """Attention over (B, L, H, D) tensors; the kernel's own format is bfloat16 or float8."""
-    forward = torch.ops.fa3_fwd._flash_attn_forward
-    if not fp8:
-        return forward(query, key, value)[0]  # type: ignore[no-any-return]
+def sdpa(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """PyTorch's own kernel, on any device."""
+    q, k, v = (t.transpose(1, 2) for t in (query, key, value))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+
+
+def flash3(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """FlashAttention-3 in bfloat16."""
+    out: Tensor = torch.ops.fa3_fwd._flash_attn_forward(query, key, value)[0]
+    return out
+
+
+def flash3_fp8(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """FlashAttention-3 on float8 queries, keys and values, each scaled per head."""
     (q, q_scale), (k, k_scale), (v, v_scale) = (_quantize_heads(t) for t in (query, key, value))
-    return forward(q, k, v, q_descale=q_scale, k_descale=k_scale, v_descale=v_scale)[0].to(query.dtype)  # type: ignore[no-any-return]
+    scales = {"q_descale": q_scale, "k_descale": k_scale, "v_descale": v_scale}
+    out: Tensor = torch.ops.fa3_fwd._flash_attn_forward(q, k, v, **scales)[0]
+    return out.to(query.dtype)
 
 
-def _by_head(x: Tensor, heads: int) -> Tensor:
-    return x.reshape(*x.shape[:2], heads, -1)
+def ulysses(kernel: Kernel, query: Tensor, key: Tensor, value: Tensor, group: dist.ProcessGroup) -> Tensor:
+    """Self-attention over a sequence of which every rank holds an equal part (B, L/P, H, D), heads divisible by P."""
+    gathered = (_to_heads(t, group) for t in (query, key, value))
+    return _to_sequence(kernel(*gathered), group)
 
 
 def set_attention(transformer: nn.Module, kernel: str) -> None:
@@ -80,8 +108,44 @@ def set_attention(transformer: nn.Module, kernel: str) -> None:
         return
     _require_fa3()
     for block in model.blocks:
-        block.attn1.set_processor(Fa3Processor(fp8=kernel == "fa3_fp8"))
-        block.attn2.set_processor(Fa3Processor())
+        block.attn1.set_processor(KernelProcessor(flash3_fp8 if kernel == "fa3_fp8" else flash3))
+        # Text has 512 tokens: too short for float8 to save time.
+        block.attn2.set_processor(KernelProcessor(flash3))
+
+
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    return x.reshape(*x.shape[:2], heads, -1)
+
+
+def _quantize_heads(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, L, H, D) as float8, and its scale (B, H) in float32."""
+    scale = x.abs().amax(dim=(1, 3)).float().clamp(min=1e-12) / torch.finfo(FORMAT).max
+    return (x / scale[:, None, :, None]).to(FORMAT), scale
+
+
+def _to_heads(x: Tensor, group: dist.ProcessGroup) -> Tensor:
+    """(B, L/P, H, D) on every rank -> (B, L, H/P, D)."""
+    ranks = group.size()
+    batch, length, heads, dim = x.shape
+    parts = x.reshape(batch, length, ranks, heads // ranks, dim).permute(2, 1, 0, 3, 4)
+    return _exchange(parts, group).reshape(ranks * length, batch, heads // ranks, dim).transpose(0, 1)
+
+
+def _to_sequence(x: Tensor, group: dist.ProcessGroup) -> Tensor:
+    """(B, L, H/P, D) on every rank -> (B, L/P, H, D)."""
+    ranks = group.size()
+    batch, length, heads, dim = x.shape
+    parts = x.transpose(0, 1).reshape(ranks, length // ranks, batch, heads, dim)
+    return _exchange(parts, group).permute(2, 1, 0, 3, 4).reshape(batch, length // ranks, ranks * heads, dim)
+
+
+def _exchange(parts: Tensor, group: dist.ProcessGroup) -> Tensor:
+    """Send part n of dimension 0 to rank n."""
+    from torch.distributed import _functional_collectives as collectives
+
+    received: Tensor = collectives.all_to_all_single(parts.flatten(), None, None, group)
+    # Reading the result waits for it.
+    return received.reshape(parts.shape)
 
 
 def _require_fa3() -> None:
@@ -93,9 +157,3 @@ def _require_fa3() -> None:
         ) from error
     if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] != 9:
         raise SettingsError("attention fa3: needs a Hopper GPU (H100, H200); use attention = native")
-
-
-def _quantize_heads(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, L, H, D) as float8, and its scale (B, H) in float32."""
-    scale = x.abs().amax(dim=(1, 3)).float().clamp(min=1e-12) / torch.finfo(FORMAT).max
-    return (x / scale[:, None, :, None]).to(FORMAT), scale

@@ -13,12 +13,13 @@ import torch
 from storymem.errors import SettingsError
 from storymem.interfaces import Backbone, Capabilities, Check, GenerationRequest, Mode, Progress
 from storymem.media.clip import Clip, Frames
-from storymem_backbones.wan.build import build_pipeline, require_device, stacked_loras
+from storymem_backbones.wan.build import require_device, stacked_loras, start_pipeline
 from storymem_backbones.wan.errors import GenerationError, WeightsError
 from storymem_backbones.wan.estimate import GIB, Estimate, estimate_shot
 from storymem_backbones.wan.fingerprint import picture_fingerprint
 from storymem_backbones.wan.geometry import SIZE_MULTIPLE, TEMPORAL_STRIDE, mode_for
 from storymem_backbones.wan.manifest import Manifest, read_manifest
+from storymem_backbones.wan.parallel import ParallelPipeline
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.profiles import Profile, smaller_profile
 from storymem_backbones.wan.settings import WanSettings
@@ -36,7 +37,7 @@ class WanBackbone(Backbone[WanSettings]):
 
     def __init__(self, settings: WanSettings | None = None) -> None:
         super().__init__(settings)
-        self._loaded: tuple[bool, WanMemoryPipeline] | None = None
+        self._loaded: tuple[bool, WanMemoryPipeline | ParallelPipeline] | None = None
 
     def capabilities(self) -> Capabilities:
         """Native size, length and speed of the model folder; Wan2.2-A14B's where it is not downloaded yet."""
@@ -132,7 +133,7 @@ class WanBackbone(Backbone[WanSettings]):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _pipeline(self, text_to_video: bool) -> WanMemoryPipeline:
+    def _pipeline(self, text_to_video: bool) -> WanMemoryPipeline | ParallelPipeline:
         if self._loaded is not None and self._loaded[0] == text_to_video:
             return self._loaded[1]
         require_device(self.settings.resolved_profile(), self.settings.profile)
@@ -141,7 +142,7 @@ class WanBackbone(Backbone[WanSettings]):
         folder = locate_weights(model.weights, model.revision)
         # Two A14B models do not fit side by side: the other one goes first.
         self.close()
-        pipeline = build_pipeline(folder, self.settings, read_manifest(folder), text_to_video=text_to_video)
+        pipeline = start_pipeline(folder, self.settings, read_manifest(folder), text_to_video=text_to_video)
         self._loaded = (text_to_video, pipeline)
         return pipeline
 

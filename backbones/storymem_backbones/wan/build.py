@@ -5,6 +5,7 @@ The order matters and is kept in one place: LoRAs before quantization, quantizat
 """
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from storymem_backbones.wan.fp8 import quantize_blocks
 from storymem_backbones.wan.lora import load_m2v_lora, merge_loras
 from storymem_backbones.wan.lora_keys import Expert
 from storymem_backbones.wan.manifest import Manifest
+from storymem_backbones.wan.parallel import ParallelPipeline, parallelise
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.profiles import Profile
 from storymem_backbones.wan.quiet import quiet_libraries
@@ -32,6 +34,18 @@ def stacked_loras(settings: WanSettings, manifest: Manifest, folder: Path) -> tu
         return settings.loras
     low = manifest.lora_low and folder / manifest.lora_low
     return (LoraChoice(name="m2v", high=folder / manifest.lora, low=low or None), *settings.loras)
+
+
+def start_pipeline(
+    folder: Path, settings: WanSettings, manifest: Manifest, *, text_to_video: bool = False
+) -> WanMemoryPipeline | ParallelPipeline:
+    """A pipeline in this process, or one on several GPUs if the profile says so; see `build_pipeline` for errors."""
+    profile = settings.resolved_profile()
+    build = partial(build_pipeline, folder, settings, manifest, text_to_video=text_to_video)
+    if profile.gpus == 1:
+        return build()
+    require_device(profile, settings.profile)
+    return ParallelPipeline(build, profile.gpus, profile.device)
 
 
 def build_pipeline(
@@ -63,6 +77,8 @@ def build_pipeline(
     if not text_to_video:
         _apply_loras(pipeline, stacked_loras(settings, manifest, folder), len(info.experts), settings.merge_loras)
     pipeline.set_memory_shift(settings.memory_shift or manifest.memory_shift)
+    if profile.gpus > 1:
+        parallelise(pipeline, profile.gpus, profile.device)
     optimise(pipeline, profile)
     place(pipeline, profile)
     return pipeline
@@ -76,6 +92,8 @@ def require_device(profile: Profile, name: str) -> None:
             f"install a "
             "PyTorch build with CUDA"
         )
+    if profile.device == "cuda" and torch.cuda.device_count() < profile.gpus:
+        raise SettingsError(f"profile {name}: gpus = {profile.gpus}, but this machine has {torch.cuda.device_count()}")
 
 
 def optimise(pipeline: WanMemoryPipeline, profile: Profile) -> None:
@@ -90,7 +108,8 @@ def optimise(pipeline: WanMemoryPipeline, profile: Profile) -> None:
         elif profile.linear_fp8 == "weights_and_activations":
             quantize_blocks(transformer)
         if profile.compile:
-            transformer.compile_repeated_blocks(fullgraph=True)
+            # Splitting a sequence over GPUs happens in hooks that are not part of the graph.
+            transformer.compile_repeated_blocks(fullgraph=profile.gpus == 1)
     if profile.vae_tiling:
         pipeline.vae.enable_tiling()
 
@@ -98,6 +117,9 @@ def optimise(pipeline: WanMemoryPipeline, profile: Profile) -> None:
 def place(pipeline: WanMemoryPipeline, profile: Profile) -> None:
     """Put the components where the profile wants them."""
     device = torch.device(profile.device)
+    if device.type == "cuda":
+        # By number: with several GPUs each rank has its own.
+        device = torch.device("cuda", torch.cuda.current_device())
     if profile.offload == "none":
         pipeline.to(device)
     elif profile.offload == "model":

@@ -1,0 +1,119 @@
+"""Several processes make the clip of one; a rank that fails ends them all with its error."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import multiprocessing
+
+from storymem.errors import Cancelled, SettingsError
+from storymem_backbones.wan.attention import KernelProcessor, rotate, sdpa
+from storymem_backbones.wan.build import build_pipeline, start_pipeline
+from storymem_backbones.wan.errors import GenerationError, WeightsError
+from storymem_backbones.wan.manifest import Manifest
+from storymem_backbones.wan.parallel import ParallelPipeline, parallelise
+from storymem_backbones.wan.settings import WanSettings
+from storymem_backbones.wan.shot import Sampling, ShotInputs
+
+FEW = Sampling(steps=4)
+pytestmark = pytest.mark.timeout(240)  # every rank imports torch and diffusers anew
+MANIFEST = Manifest(text_tokens=32)
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    """The module that ranks import; spawned processes inherit the path."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    import wan_ranks
+
+    yield wan_ranks
+    sys.modules.pop("wan_ranks")
+    assert not multiprocessing.active_children()
+
+
+@pytest.fixture(scope="module")
+def shot():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), dtype=np.uint8)
+    return ShotInputs("a fox", "blurry", 48, 32, 9, 7, memory=tuple(pictures[:2]), condition=pictures[2:])
+
+
+@pytest.fixture(scope="module")
+def single(tiny_folder):
+    return build_pipeline(tiny_folder, WanSettings(weights=str(tiny_folder), profile="cpu"), MANIFEST)
+
+
+def same(frames, wanted):
+    return np.abs(frames.astype(int) - wanted.astype(int)).max() <= 1
+
+
+def test_two_ranks_make_the_clip_of_one_and_can_be_cancelled(ranks, tiny_folder, shot, single):
+    pipeline = ParallelPipeline(partial(ranks.real, tiny_folder), 2, "cpu")
+    told = []
+
+    def stop(done, total):
+        if done == 1:
+            raise Cancelled("stop")
+
+    try:
+        frames = pipeline(shot, FEW, lambda *step: told.append(step))
+        with pytest.raises(Cancelled):
+            pipeline(shot, FEW, stop)
+        assert np.array_equal(pipeline(shot, FEW), frames)
+    finally:
+        pipeline.remove_all_hooks()
+    assert told == [(n, 4) for n in range(5)]
+    assert same(frames, single(shot, FEW))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [("raises", "rank 1 failed .*RuntimeError: no more electricity"), ("dies", r"rank 1 died \(exit code 3\)")],
+)
+def test_a_rank_that_fails_ends_all_with_its_error(ranks, shot, how, message):
+    pipeline = ParallelPipeline(partial(ranks.fake, how), 2, "cpu")
+    with pytest.raises(GenerationError, match=message):
+        pipeline(shot, FEW, lambda *_: None)
+
+
+def test_a_rank_that_cannot_start_says_why(ranks):
+    with pytest.raises(WeightsError, match="folder vae is missing"):
+        ParallelPipeline(partial(ranks.fake, "cannot build"), 2, "cpu")
+
+
+def test_a_kernel_processor_computes_what_diffusers_does(tiny_folder, shot, single):
+    pipeline = build_pipeline(tiny_folder, WanSettings(weights=str(tiny_folder), profile="cpu"), MANIFEST)
+    for expert in pipeline.experts.values():
+        for block in expert.blocks:
+            for layer in (block.attn1, block.attn2):
+                layer.set_processor(KernelProcessor(sdpa))
+    assert same(pipeline(shot, FEW), single(shot, FEW))
+
+
+def test_rotation_keeps_lengths_and_starts_at_nothing():
+    x = torch.randn(2, 3, 4, 8)
+    angles = torch.linspace(0, 3, 12).reshape(1, 3, 1, 4).repeat_interleave(2, -1)
+    turned = rotate(x, angles.cos(), angles.sin())
+    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(rotate(x, torch.ones_like(angles), torch.zeros_like(angles)), x)
+
+
+def test_heads_must_divide():
+    expert = SimpleNamespace(config=SimpleNamespace(num_attention_heads=40))
+    pipeline = SimpleNamespace(transformer=expert, transformer_2=None)
+    with pytest.raises(SettingsError, match="gpus = 3: does not divide 40 attention heads; choose of 2, 4, 5, 8"):
+        parallelise(pipeline, 3, "cpu")
+
+
+def test_the_profile_decides(tiny_folder, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        "storymem_backbones.wan.build.ParallelPipeline", lambda build, gpus, device: started.append((gpus, device))
+    )
+    start_pipeline(tiny_folder, WanSettings(profile="cpu", profile_changes={"gpus": 2}), MANIFEST)
+    assert started == [(2, "cpu")]
+    with pytest.raises(SettingsError, match="needs a CUDA GPU"):
+        start_pipeline(tiny_folder, WanSettings(profile="141gb", profile_changes={"gpus": 2}), MANIFEST)
