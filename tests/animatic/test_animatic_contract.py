@@ -208,8 +208,23 @@ def test_the_camera_moves_only_when_it_should(move: str, moves: bool) -> None:
 
 
 def test_no_strength_means_no_move() -> None:
-    frames = generate(request(options={"move_strength": 0.0})).frames
+    frames = generate(request("Wide shot of a meadow. Pan left.", options={"move_strength": 0.0})).frames
     assert (frames == frames[0]).all()
+
+
+@pytest.mark.parametrize("alive", ["Anna walks through a meadow.", "Rain falls on a meadow.", "Snow falls on a hill."])
+def test_steps_and_weather_go_on_before_a_static_camera(alive: str) -> None:
+    frames = generate(request(f"Wide shot. {alive} Static camera.")).frames
+    assert (frames[2] != frames[3]).any()
+
+
+def test_a_shot_that_names_no_place_stays_in_the_colours_of_the_memory() -> None:
+    def tint(red: int, green: int) -> float:
+        memory = (np.full((48, 80, 3), (red, green, 60), np.uint8),)
+        frame = generate(request("Close-up. She waits.", memory=memory, frames=1)).frames[0].astype(float)
+        return float(frame[40:80, :30, 0].mean() - frame[40:80, :30, 1].mean())
+
+    assert tint(200, 60) > tint(60, 200) + 40
 
 
 # Progress, cancelling, errors

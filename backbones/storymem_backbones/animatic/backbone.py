@@ -6,6 +6,7 @@ It knows nothing about stories, shot ids or run folders; the same request gives 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from storymem.media.clip import Clip, Frames, check_frames
 from storymem.validation import describe
 from storymem_backbones.animatic.camera import Afterimage, Camera, path_of
 from storymem_backbones.animatic.cast import cast_of
-from storymem_backbones.animatic.colour import hue_of, oklch
+from storymem_backbones.animatic.colour import oklch
 from storymem_backbones.animatic.overlay import Slate, load_font, overlay
 from storymem_backbones.animatic.reading import Angle, Move, Reading, action_of, read
 from storymem_backbones.animatic.settings import AnimaticSettings
 from storymem_backbones.animatic.sheet import Stage
 from storymem_backbones.animatic.staging import Staging
+from storymem_backbones.animatic.weather import Falling
 
 CAPABILITIES = Capabilities(
     modes=frozenset(Mode),
@@ -38,7 +40,6 @@ CAPABILITIES = Capabilities(
 )
 MAX_SIDE = 8192  #: pixels
 GROUP = 8  #: frames between two calls of ``progress``
-_NEUTRAL_HUE = 60.0
 
 
 class Animatic(Backbone[AnimaticSettings]):
@@ -126,9 +127,11 @@ class _Shot:
     def film(self, frames: Frames, first: int, progress: Progress) -> None:
         """Fill ``frames[first:]``."""
         size = (self.request.width, self.request.height)
-        staging = Staging(Stage(size), self.reading, self.cast, self._hue(), self.request.seed)
+        staging = Staging(Stage(size), self.reading, self.cast, self._seen(), self.request.seed)
         path = path_of(self.reading.move, self.request.seed, self.settings.move_strength)
+        path = replace(path, step=staging.step)
         camera = Camera(staging.layers(), path, size, self.request.seed)
+        falling = self._falling(staging)
         over, opacity = overlay(self._slate(staging), size)
         handed = self.request.handed_over
         after = Afterimage(handed) if handed is not None else None
@@ -138,21 +141,24 @@ class _Shot:
             if index % GROUP == 0:
                 progress(first + index, len(frames))
             picture = camera.frame(index / max(1, count - 1), index / CAPABILITIES.fps)
+            if falling is not None:
+                falling.lay(picture, index / CAPABILITIES.fps)
             picture.paste(over, (0, 0), opacity)
             if after is not None and index < ease:
                 picture = Image.blend(after.frame(index + 1), picture, _ease((index + 1) / (ease + 1)))
             frames[first + index] = np.asarray(picture)
 
-    def _hue(self) -> float:
-        """Return the hue of what was last seen, so that a shot that names no place stays in its colours."""
-        seen = list(self.request.memory[-1:])
+    def _falling(self, staging: Staging) -> Falling | None:
+        if self.reading.weather not in ("rain", "snow"):
+            return None
+        colour = staging.lit.tone(0.95, 0.02, 230)
+        return Falling(self.reading.weather, colour, (self.request.width, self.request.height))
+
+    def _seen(self) -> Frames | None:
+        """Return the picture last seen: the last handed-over frame, else the last keyframe."""
         if self.request.handed_over is not None:
-            seen.append(self.request.handed_over[-1])
-        if not seen:
-            return _NEUTRAL_HUE
-        red, green, blue = seen[-1][:: max(1, len(seen[-1]) // 32)].reshape(-1, 3).mean(axis=0).tolist()
-        chroma, hue = hue_of((red, green, blue))
-        return hue if chroma > 0.008 else _NEUTRAL_HUE
+            return self.request.handed_over[-1]  # type: ignore[no-any-return]
+        return self.request.memory[-1] if self.request.memory else None
 
     def _slate(self, staging: Staging) -> Slate:
         settings, reading = self.settings, self.reading

@@ -26,12 +26,14 @@ class Path:
         end: The same at the last frame.
         gains: How much of the move backdrop, cast and foreground show.
         shake: Size of hand-held movement, as a part of the frame.
+        step: How the cast bobs while walking: (part of the frame's height, times a second).
     """
 
     start: tuple[float, float, float]
     end: tuple[float, float, float]
     gains: tuple[float, float, float] = (0.6, 1.0, 1.5)
     shake: float = 0.0
+    step: tuple[float, float] = (0.0, 0.0)
 
 
 _TRACKING = (1.0, 0.15, 1.7)
@@ -88,6 +90,7 @@ class Camera:
         """Return the picture at ``t`` of the move, 0..1, ``seconds`` after its start."""
         boxes = [self._box(t, seconds, gain) for gain in self.path.gains]
         picture = self.layers.backdrop.image.resize(self.size, Image.Resampling.BILINEAR, box=boxes[0])
+        boxes[1] = self._bobbed(boxes[1], seconds)
         for layer, box, bounds in zip((self.layers.cast, self.layers.front), boxes[1:], self._bounds, strict=True):
             if layer is not None and bounds is not None:
                 _lay(picture, layer, box, bounds)
@@ -105,6 +108,12 @@ class Camera:
         left = min(max(left, 0.0), sheet[0] - 2 * half_w)
         top = min(max(top, 0.0), sheet[1] - 2 * half_h)
         return left, top, left + 2 * half_w, top + 2 * half_h
+
+    def _bobbed(self, box: Box, seconds: float) -> Box:
+        part, rate = self.path.step
+        lift = self.size[1] * part * abs(math.sin(math.pi * rate * seconds))
+        room = self.layers.cast.image.height - box[3]
+        return box[0], box[1] + min(lift, room), box[2], box[3] + min(lift, room)
 
     def _at(self, t: float, seconds: float) -> tuple[float, float, float]:
         # Half a linear move, half an eased one: it starts and stops softly without standing still.

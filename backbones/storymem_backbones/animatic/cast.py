@@ -18,10 +18,9 @@ from storymem_backbones.animatic.colour import LCH
 T = TypeVar("T")
 MAX_CAST = 6
 
-#: Clothes: twelve hues of near-equal lightness and chroma, so that any two go together.
+#: Clothes: 24 hues of middling lightness and chroma, so that any two go together.
 _CLOTH: tuple[LCH, ...] = tuple(
-    (0.56 + 0.07 * (i % 3), 0.085 + 0.02 * (i % 2), hue)
-    for i, hue in enumerate((28, 195, 80, 250, 350, 150, 55, 225, 310, 120, 15, 275))
+    ((0.50, 0.60, 0.70)[i % 3], 0.08 + 0.02 * (i % 2), 15.0 * (7 * i % 24)) for i in range(24)
 )
 _SKIN: tuple[LCH, ...] = (
     (0.87, 0.042, 60), (0.82, 0.055, 62), (0.76, 0.062, 60), (0.66, 0.068, 56), (0.54, 0.065, 52), (0.44, 0.055, 48),

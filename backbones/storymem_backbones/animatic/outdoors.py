@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from PIL import Image
 
+from storymem.media.clip import Frames
 from storymem_backbones.animatic.colour import RGB, mix
 from storymem_backbones.animatic.scenery import Set, ground, ridge, sky, stars, tufts
 from storymem_backbones.animatic.sheet import Point, ellipse, smooth
@@ -270,6 +272,16 @@ def nowhere(scene: Set) -> None:
         )
     scene.sheet.glow((scene.centre, scene.horizon * 0.6), 70, p.base(0.96, 0.025, 20), 0.55)
     ridge(scene, scene.horizon + 6, 3, (floor, p.base(0.64, 0.05, -14)), 4)
+
+
+def remembered(scene: Set, seen: Frames) -> None:
+    """No place is named, but one was just seen: its upper part, far out of focus."""
+    p, (height, width) = scene.palette, seen.shape[:2]
+    upper = Image.fromarray(seen).resize((14, 7), Image.Resampling.BOX, box=(0, height * 0.14, width, height * 0.7))
+    soft = upper.resize(scene.sheet.image.size, Image.Resampling.BICUBIC)
+    paper = Image.new("RGB", soft.size, p.base(0.84, 0.04))
+    scene.sheet.image.paste(Image.blend(soft, paper, 0.25))
+    scene.sheet.glow((scene.centre, scene.horizon * 0.6), 70, p.base(0.94, 0.03, 20), 0.35)
 
 
 OUTDOORS: dict[str, Callable[[Set], None]] = {

@@ -143,21 +143,3 @@ HUES: dict[str, float] = {
     "field": 135, "forest": 145, "mountain": 255, "snow": 245, "sea": 220, "desert": 70, "city": 255, "underwater": 212,
     "space": 280, "room": 70, "library": 55, "hall": 75, "stage": 15,
 }  # fmt: skip
-
-
-def weather(sheet: Sheet, kind: str, palette: Palette, dice: np.random.Generator) -> None:
-    """Add rain, snow or fog to an opaque sheet."""
-    width, height = sheet.stage.width, 100.0
-    edge_x, edge_y = sheet.stage.edge
-    count = {"rain": 150, "snow": 170}.get(kind, 0)
-    pale = mix(palette.sky_low, (255, 255, 255), 0.4)
-    for x, y, size in dice.uniform(0, 1, (count, 3)):
-        at = (float(x) * (width + 2 * edge_x) - edge_x, float(y) * (height + 2 * edge_y) - edge_y)
-        if kind == "snow":
-            sheet.circle(at, 0.25 + 0.6 * float(size), (250, 250, 252))
-        else:
-            long = 3.5 + 5 * float(size)
-            sheet.polygon([at, (at[0] + 0.16, at[1]), (at[0] - long * 0.2, at[1] + long)], pale)
-    if kind == "fog":
-        for x, y in dice.uniform(0, 1, (9, 2)):
-            sheet.soft_ellipse((float(x) * width, 30 + 60 * float(y)), (55, 13), pale, 0.5)

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from storymem.media.clip import Frames
 from storymem_backbones.animatic import creatures, things
 from storymem_backbones.animatic.cast import Cast, Look
-from storymem_backbones.animatic.colour import LIGHTS, Palette
+from storymem_backbones.animatic.colour import LIGHTS, Palette, hue_of
 from storymem_backbones.animatic.interiors import INDOORS
-from storymem_backbones.animatic.outdoors import OUTDOORS
+from storymem_backbones.animatic.outdoors import OUTDOORS, remembered
 from storymem_backbones.animatic.overhead import from_above
 from storymem_backbones.animatic.people import Acting, Painter
 from storymem_backbones.animatic.reading import Angle, Reading, Size
-from storymem_backbones.animatic.scenery import HUES, Set, place_dice, tufts, weather
+from storymem_backbones.animatic.scenery import HUES, Set, place_dice, tufts
 from storymem_backbones.animatic.sheet import Pen, Sheet, Stage
+from storymem_backbones.animatic.weather import fog
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ _FRAMINGS = {
     Size.EXTREME_WIDE: _Framing(24, 56, 6, 0.66, 0.0, 52),
 }
 _CLOSE = (Size.EXTREME_CLOSE_UP, Size.CLOSE_UP, Size.MEDIUM_CLOSE_UP)
+_PAPER_HUE = 60.0
 _HEAD = 0.9  #: of a figure's height
 
 
@@ -81,14 +84,15 @@ class Staging:
         stage: Frame and sheet geometry.
         reading: What the prompt asks for.
         cast: Who is in it.
-        hue: Hue of the memory, for shots that name no place; degrees.
+        seen: The picture last seen, uint8 RGB (H, W, 3), or None; a shot that names no place stays in its colours.
         seed: The shot's seed; decides who stands left or right.
     """
 
-    def __init__(self, stage: Stage, reading: Reading, cast: Cast, hue: float, seed: int) -> None:
+    def __init__(self, stage: Stage, reading: Reading, cast: Cast, seen: Frames | None, seed: int) -> None:
         self.stage, self.reading, self.cast = stage, reading, cast
         self.framing = _FRAMINGS[reading.size]
-        self.palette = Palette(LIGHTS[reading.hour], HUES.get(reading.place, hue))
+        self.seen = seen
+        self.palette = Palette(LIGHTS[reading.hour], HUES.get(reading.place, _hue_of(seen)))
         self.lit = self.palette.for_figures()
         self.side = 1.0 if seed % 2 else -1.0
         self.dice_name = cast.place or reading.place or "nowhere"
@@ -103,6 +107,14 @@ class Staging:
             self._draw_cast(cast)
         layers = Layers(backdrop, Layer(*cast.finish()), front)
         return _tilted(layers) if self.reading.angle is Angle.DUTCH else layers
+
+    @property
+    def step(self) -> tuple[float, float]:
+        """How those who walk or run bob: (part of the frame's height, times a second)."""
+        if not self.cast.figures or self.reading.angle is Angle.TOP:
+            return 0.0, 0.0
+        part, rate = {"walk": (0.007, 1.7), "run": (0.014, 2.6)}.get(self.reading.pose, (0.0, 0.0))
+        return part * min(1.0, self.framing.height / 100), rate
 
     # Backdrop and foreground
 
@@ -119,9 +131,12 @@ class Staging:
         scene = self._set(sheet)
         if self.reading.angle is Angle.TOP:
             from_above(scene, self.reading.place)
+        elif not self.reading.place and self.seen is not None:
+            remembered(scene, self.seen)
         else:
             {**OUTDOORS, **INDOORS}[self.reading.place](scene)
-        weather(sheet, self.reading.weather, self.palette, place_dice("weather"))
+        if self.reading.weather == "fog":
+            fog(sheet, self.palette)
         return Layer(*sheet.finish(blur=self.framing.blur))
 
     def _front(self) -> Layer | None:
@@ -256,6 +271,15 @@ class Staging:
             creatures.draw_from_above(Pen(sheet, x, y, across * (0.8 if look.child else 1.0)), look, self.lit)
         for i, look in enumerate(self.cast.things):
             things.draw_thing(Pen(sheet, centre + 26 * (i + 1) * self.side, 60, across * 0.8), look, self.lit)
+
+
+def _hue_of(seen: Frames | None) -> float:
+    """Return the hue of a picture on the whole, or that of plain paper."""
+    if seen is None:
+        return _PAPER_HUE
+    red, green, blue = seen[:: max(1, len(seen) // 32)].reshape(-1, 3).mean(axis=0).tolist()
+    chroma, hue = hue_of((red, green, blue))
+    return hue if chroma > 0.008 else _PAPER_HUE
 
 
 def _stature(look: Look) -> float:
