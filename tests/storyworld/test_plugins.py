@@ -10,6 +10,7 @@ from storymem.media.clip import Clip
 from storymem.plugin import Kind, PluginHost
 from storymem.storyboard import Storyboard
 from storymem.testing.metric import ListedFilm, MetricContract
+from storymem.testing.planner import PlannerContract
 from storymem_backbones.storyworld.episodes import sample_episode, story_script
 from storymem_backbones.storyworld.metric import StoryworldMetric
 from storymem_backbones.storyworld.planner import EpisodePlanner
@@ -52,14 +53,25 @@ def test_a_missing_readout_is_one_clear_line(tmp_path: Path) -> None:
         metric.measure(ListedFilm(board, [FinishedShot(shot, clip, ()) for shot in board]))
 
 
+class TestEpisodePlanner(PlannerContract):
+    @pytest.fixture
+    def planner(self) -> EpisodePlanner:
+        return EpisodePlanner(EpisodeSettings())
+
+
 def test_the_planner_draws_the_episode_of_its_seed() -> None:
-    lines: list[str] = []
     planner = EpisodePlanner(EpisodeSettings(tier="medium"))
-    script = planner.plan(Brief("A long day", seed=4), lines.append)
-    episode = sample_episode(4, "medium")
+    script = planner.plan(Brief("A long day", shots=20, seed=4), lambda line: None)
+    episode = sample_episode(4, "medium", shots=20)
     assert [shot.prompt for scene in script.scenes for shot in scene.shots] == [s.caption for s in episode.shots]
     assert script.overview == "A long day"
-    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(("shots", "tier"), [(1, "easy"), (12, "easy"), (13, "medium"), (30, "hard"), (90, "hard")])
+def test_the_number_of_shots_decides_the_tier(shots: int, tier: str) -> None:
+    script = EpisodePlanner(EpisodeSettings()).plan(Brief("", shots=shots), lambda line: None)
+    assert script.metadata["storyworld"]["tier"] == tier
+    assert len(Storyboard(script)) == shots
 
 
 @pytest.mark.parametrize(("kind", "made"), [(Kind.SCRIPT_PLANNER, EpisodePlanner), (Kind.METRIC, StoryworldMetric)])

@@ -90,6 +90,7 @@ class Episode:
     tier: str
     split: Split
     seed: int
+    overlap: int
     characters: dict[str, Look]
     places: dict[str, Setting]
     things: dict[str, tuple[str, Colour]]
@@ -235,7 +236,12 @@ def _used(named: Mapping[str, Value], shots: Sequence[EpisodeShot]) -> dict[str,
 
 
 def sample_episode(
-    seed: int, tier: str = "easy", split: Split = "test", language: Language = "plain", overlap: int = 1
+    seed: int,
+    tier: str = "easy",
+    split: Split = "test",
+    language: Language = "plain",
+    overlap: int = 1,
+    shots: int | None = None,
 ) -> Episode:
     """Draw a story.
 
@@ -245,6 +251,7 @@ def sample_episode(
         split: Train and test stories come from different random streams.
         language: Plain or varied captions; the clips are the same.
         overlap: Frames that a shot without a cut shares with the one before it.
+        shots: How many, instead of a random number within the tier.
     """
     rng = random.Random(f"storyworld {split} {tier} {seed}")
     words = random.Random(f"storyworld words {split} {tier} {seed}")
@@ -252,18 +259,19 @@ def sample_episode(
     looks = {f"the {kind}": sample_look(rng, kind) for kind in rng.sample(KINDS, size.characters)}
     places = _place_ids(rng, size.places)
     things = {f"the {kind}": (kind, sample_colour(rng)) for kind in rng.sample(PROPS, size.things)}
-    shots: list[EpisodeShot] = []
-    plan = _plan(rng, rng.randint(*size.shots), tuple(looks), tuple(places), tuple(things))
+    made: list[EpisodeShot] = []
+    drawn = rng.randint(*size.shots)
+    plan = _plan(rng, shots or drawn, tuple(looks), tuple(places), tuple(things))
     for number, scene in enumerate(plan):
         thing = things.get(scene.thing)
         specs = _scene_specs(rng, scene, looks, places[scene.place], thing, overlap)
         for index, (spec, cut) in enumerate(specs):
             text = varied_caption(spec, words) if language == "varied" else canonical_caption(spec)
             entities = _entities(spec, scene.place, scene.thing)
-            shots.append(EpisodeShot(f"{number + 1}.{index + 1}", number, spec, text, cut, entities))
+            made.append(EpisodeShot(f"{number + 1}.{index + 1}", number, spec, text, cut, entities))
     title = f"storyworld {tier} {split} {seed}"
-    used = _used(looks, shots), _used(places, shots), _used(things, shots)
-    return Episode(title, tier, split, seed, *used, tuple(shots))
+    used = _used(looks, made), _used(places, made), _used(things, made)
+    return Episode(title, tier, split, seed, overlap, *used, tuple(made))
 
 
 def to_script(episode: Episode) -> dict[str, Any]:
@@ -280,7 +288,18 @@ def to_script(episode: Episode) -> dict[str, Any]:
         "seed": episode.seed,
         "entities": [{"id": name, "kind": kind} for kind, named in kinds for name in named],
         "scenes": [{"shots": shots} for shots in scenes.values()],
-        "metadata": {"storyworld": {"tier": episode.tier, "split": episode.split, "seed": episode.seed}},
+        "metadata": {"storyworld": _origin(episode)},
+    }
+
+
+def _origin(episode: Episode) -> dict[str, Any]:
+    """The arguments of `sample_episode` that decide the truth."""
+    return {
+        "tier": episode.tier,
+        "split": episode.split,
+        "seed": episode.seed,
+        "overlap": episode.overlap,
+        "shots": len(episode.shots),
     }
 
 

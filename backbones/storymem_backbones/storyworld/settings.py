@@ -13,7 +13,9 @@ from storymem.interfaces import NotInFingerprint, PluginSettings
 class EpisodeSettings(PluginSettings):
     """Settings of the ``storyworld`` planner."""
 
-    tier: Literal["easy", "medium", "hard"] = Field("easy", description="6-12, 15-22 or 44-50 shots")
+    tier: Literal["easy", "medium", "hard"] | None = Field(
+        None, description="how many characters and places recur; None lets the number of shots decide"
+    )
     split: Literal["train", "test"] = Field("test", description="stories for training and for tests never meet")
     language: Literal["plain", "varied"] = Field("plain", description="plain sentences, or many phrasings")
 
