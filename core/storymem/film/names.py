@@ -12,17 +12,22 @@ from storymem.engine.shots import DoneShot
 from storymem.store.objects import file_digest
 from storymem.store.runstore import RunStore
 
+#: What else is in a run folder, without suffixes.
+_OWN_NAMES = frozenset({"", "film", "keyframes", "lock", "memory", "objects", "run", "shots", "tmp"})
+_MAX_NAME = 200  #: bytes; file systems take 255
 
-def shot_name(shot_id: str) -> str:
+
+def shot_name(shot_id: str, digits: int = 2) -> str:
     """Return ``01_02`` for shot 1.2 and ``01_02a`` for 1.2a."""
     scene, _, shot = shot_id.partition(".")
     number, letter = (shot[:-1], shot[-1]) if shot[-1].isalpha() else (shot, "")
-    return f"{int(scene):02d}_{int(number):02d}{letter}"
+    return f"{scene.zfill(digits)}_{number.zfill(digits)}{letter}"
 
 
 def safe_title(title: str) -> str:
-    """Return a title as a file name: letters, digits, dots, dashes and underscores, never a path."""
-    return re.sub(r"[^\w.-]+", "_", title).strip("._") or "story"
+    """Return a title as a folder name of letters, digits and ``._-``: never a path, never a name of ours."""
+    name = re.sub(r"[^\w.-]+", "_", title).encode("utf-8", "replace")[:_MAX_NAME].decode("utf-8", "ignore").strip("._")
+    return f"story_{name}".rstrip("_") if name.lower().split(".")[0] in _OWN_NAMES else name
 
 
 def names_of(shots: Sequence[DoneShot], title: str, layout: str) -> dict[str, str]:
@@ -32,8 +37,7 @@ def names_of(shots: Sequence[DoneShot], title: str, layout: str) -> dict[str, st
         shot_id = done.spec.shot.id
         names[f"shots/{shot_name(shot_id)}.mp4"] = done.view
         if layout == "entitybench":
-            scene, _, number = shot_id.partition(".")
-            names[f"{safe_title(title)}/{int(scene):03d}_{number.zfill(3)}.mp4"] = done.view
+            names[f"{safe_title(title)}/{shot_name(shot_id, digits=3)}.mp4"] = done.view
         for keyframe in done.keyframes:
             names[f"keyframes/{shot_name(shot_id)}_f{keyframe.frame:04d}.png"] = keyframe.path.stem
     return names

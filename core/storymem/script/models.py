@@ -18,7 +18,8 @@ from pydantic import (
 
 MAX_PROMPT = 20_000  #: characters; far beyond the 512 tokens any current text encoder reads
 MAX_SHOTS = 100_000
-SHOT_ID = re.compile(r"[0-9]{1,5}\.[0-9]{1,5}[a-z]?")
+#: Without leading zeros: 1.2 and 01.02 would be two shots under one file name.
+SHOT_ID = re.compile(r"(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})[a-z]?")
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT)]
 Text = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
