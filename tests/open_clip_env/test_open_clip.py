@@ -76,6 +76,34 @@ def test_local_dir(encoder, frames, config, weights, tmp_path):
     np.testing.assert_allclose(local.encode_images(frames), encoder().encode_images(frames), atol=1e-6)
 
 
+def test_the_projects_own_clip(encoder, tmp_path):
+    """The tiny CLIP in its two forms, through both encoders, gives the same embeddings."""
+    import random
+
+    from storymem_backbones.storyworld.clip_model import build_clip, save_clip, save_open_clip
+    from storymem_backbones.storyworld.render import render
+    from storymem_backbones.storyworld.sample import sample_spec
+
+    torch.manual_seed(0)
+    model = build_clip().half()
+    save_open_clip(model, tmp_path / "open_clip")
+    save_clip(model, torch.nn.Linear(128, 1), tmp_path / "clip")
+    pictures = render([sample_spec(random.Random(seed)) for seed in range(2)], frames=1)[:, 0]
+    frames = ((pictures.permute(0, 2, 3, 1) + 1) * 127.5).round().byte().numpy()
+    one = PluginHost().build(Kind.ENCODER, "clip", {"model": str(tmp_path / "clip"), "device": "cpu"})
+    other = encoder(
+        config=tmp_path / "open_clip" / "storyworld-clip.json",
+        pretrained=str(tmp_path / "open_clip" / "open_clip_model.safetensors"),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        interpolation="bilinear",
+    )
+    sentences = ["a red fox in the snow", "a blue house"]
+    np.testing.assert_allclose(other.encode_images(frames), one.encode_images(frames), atol=1e-4)
+    np.testing.assert_allclose(other.encode_texts(sentences), one.encode_texts(sentences), atol=1e-4)
+    one.close()
+
+
 def test_fingerprint_covers_the_weights(encoder, weights, tmp_path):
     other = tmp_path / "weights.pt"
     state = torch.load(weights, weights_only=True)

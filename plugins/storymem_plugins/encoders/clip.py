@@ -55,7 +55,7 @@ class ClipEncoder(TowerEncoder[ClipSettings]):
             self._folder = _find_folder(self.settings.model, self.settings.revision)
             if not _weight_files(self._folder):
                 raise SettingsError(
-                    f"encoder clip: {self._folder}: has no weights (*.safetensors or pytorch_model.bin); "
+                    f"encoder clip: {self._folder}: has no weights (model.safetensors or pytorch_model.bin); "
                     "download them, or set encoder.model to a complete folder"
                 )
         return self._folder
@@ -102,14 +102,14 @@ def _find_folder(model: str, revision: str | None) -> Path:
 
 
 def _download(model: str, revision: str | None) -> Path:
-    folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*_SMALL_FILES, "*.safetensors"]))
+    folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*_SMALL_FILES, "model*.safetensors"]))
     if not _weight_files(folder):
         snapshot_download(model, revision=revision, allow_patterns=["pytorch_model.bin"])
     return folder
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:

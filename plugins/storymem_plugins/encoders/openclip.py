@@ -37,7 +37,8 @@ class OpenClipEncoder(TowerEncoder[OpenClipSettings]):
             library, name = _library(), self._model_name()
             files = _weight_files(library, name, self.settings.pretrained)
             config = json.dumps(_config(library, name), sort_keys=True, default=str)
-            self._hash = hashlib.sha256(f"{content_hash(files)}\n{config}".encode()).hexdigest()
+            pictures = self.settings.model_dump_json(include={"mean", "std", "interpolation"})
+            self._hash = hashlib.sha256(f"{content_hash(files)}\n{config}\n{pictures}".encode()).hexdigest()
         return self._hash
 
     def load(self, device: torch.device, dtype: torch.dtype) -> Towers:
@@ -59,7 +60,7 @@ class OpenClipEncoder(TowerEncoder[OpenClipSettings]):
             images=model.encode_image,
             texts=texts,
             dimension=int(_config(library, name)["embed_dim"]),
-            preprocessing=_preprocessing(model.visual.preprocess_cfg, self.settings.fit),
+            preprocessing=_preprocessing(model.visual.preprocess_cfg, self.settings),
         )
 
     def _model_name(self) -> str:
@@ -156,16 +157,17 @@ def _create(library: Any, name: str, pretrained: str, device: torch.device, dtyp
     return model.eval().requires_grad_(False)
 
 
-def _preprocessing(config: Mapping[str, Any], fit: Any) -> Preprocessing:
+def _preprocessing(config: Mapping[str, Any], settings: OpenClipSettings) -> Preprocessing:
     size = config["size"]
+    interpolation = settings.interpolation or config["interpolation"]
     height, width = (size, size) if isinstance(size, int) else size
     return Preprocessing(
         height=height,
         width=width,
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
-        fit=fit,
+        mean=settings.mean or tuple(config["mean"]),
+        std=settings.std or tuple(config["std"]),
+        interpolation="bilinear" if interpolation == "bilinear" else "bicubic",
+        fit=settings.fit,
     )
 
 

@@ -35,10 +35,10 @@ class Preprocessing:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Turn uint8 RGB (N, H, W, 3) into float32 (N, 3, height, width) on the same device."""
-        whole = frames.permute(0, 3, 1, 2).float()
+        whole = frames.permute(0, 3, 1, 2)
         pixels = self._middle(whole) if self.fit == "crop" else self._resize(whole, self.height, self.width)
         # Models were trained on 8-bit pictures, whose resizing rounds and saturates.
-        pixels = pixels.round().clamp(0, 255) / 255
+        pixels = pixels.float().round().clamp(0, 255) / 255
         mean, std = (pixels.new_tensor(value).view(1, 3, 1, 1) for value in (self.mean, self.std))
         return (pixels - mean) / std
 
@@ -52,6 +52,8 @@ class Preprocessing:
         return pixels[:, :, top : top + self.height, left : left + self.width]
 
     def _resize(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        if pixels.device.type != "cpu":
+            pixels = pixels.float()  # only the CPU resizes uint8, and there it is 20 times faster
         return functional.interpolate(
             pixels, size=(height, width), mode=self.interpolation, antialias=True, align_corners=False
         )

@@ -40,3 +40,10 @@ class OpenClipSettings(EncoderSettings):
         "laion2b_s34b_b79k", min_length=1, description="one of the model's pretrained tags, or a weights file"
     )
     config: Path | None = Field(None, description="custom model config (.json); its file name is the model name")
+    mean: tuple[float, float, float] | None = Field(
+        None, description="subtracted from RGB in 0..1; a custom config cannot say, and gets CLIP's"
+    )
+    std: tuple[float, float, float] | None = Field(None, description="what RGB is divided by after that")
+    interpolation: Literal["bicubic", "bilinear"] | None = Field(
+        None, description="of resizing; the model's own if not set"
+    )
