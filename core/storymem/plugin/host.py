@@ -96,7 +96,8 @@ class PluginHost:
             manager.register(module, name=owner.name)
             manager.check_pending()
         except pluggy.PluginValidationError as error:
-            raise PluginError(f"plugin {owner}: {_hook_problem(manager, module) or error}") from error
+            problem = _hook_problem(manager, module) or " ".join(str(error).split())
+            raise PluginError(f"plugin {owner}: {problem}") from error
         if not manager.get_hookcallers(module):
             raise PluginError(f"plugin {owner}: has no hooks; mark one with @storymem.plugin.hookimpl")
         collected: list[Registration] = []
@@ -121,7 +122,7 @@ def _owner(point: EntryPoint) -> Owner:
 def _load(point: EntryPoint, owner: Owner) -> Any:
     try:
         return point.load()
-    except Exception as error:  # importing a third party's module may raise anything
+    except (Exception, SystemExit) as error:  # importing a third party's module may raise anything
         raise PluginError(f"plugin {owner}: import failed: {type(error).__name__}: {error}") from error
 
 
@@ -148,7 +149,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:  # the file's code may raise anything
+    except (Exception, SystemExit) as error:  # the file's code may raise anything
         sys.modules.pop(name, None)
         raise PluginError(f"plugin {path}: {type(error).__name__}: {error}") from error
     return module

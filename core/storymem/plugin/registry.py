@@ -57,7 +57,7 @@ class Registration:
 
     def missing(self) -> list[str]:
         """Return the required modules that are not installed, without importing any."""
-        return [module for module in self.requires if importlib.util.find_spec(module) is None]
+        return [module for module in self.requires if not _is_there(module)]
 
     def load(self) -> type[Plugin[Any]]:
         """Import and return the plugin class.
@@ -90,11 +90,18 @@ class Registration:
             raise SettingsError(f"{self.kind} {self.name!r}: {describe(error)}") from error
 
 
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is missing
+        return False
+
+
 def _import(target: str, label: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a broken installation of a model library may raise anything
         raise PluginError(f"{label}: importing {target} failed: {error}") from error
 
 
