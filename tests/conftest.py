@@ -1,0 +1,37 @@
+"""Checks around every test: nothing may change the environment or working folder, or leave a thread behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: Seconds a thread may take to end after its test.
+_GRACE = 5.0
+
+
+@pytest.fixture(autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Fail a test that leaves environment variables or the working folder changed."""
+    before, folder = dict(os.environ), Path.cwd()
+    yield
+    after = dict(os.environ)
+    after["PYTEST_CURRENT_TEST"] = before.get("PYTEST_CURRENT_TEST", "")
+    before["PYTEST_CURRENT_TEST"] = after["PYTEST_CURRENT_TEST"]
+    assert Path.cwd() == folder, "the test changed the working folder"
+    leaked = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert not leaked, f"the test changed the environment: {sorted(leaked)}"
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_threads() -> Iterator[None]:
+    """Fail a test that leaves a thread which would keep the program from ending."""
+    before = set(threading.enumerate())
+    yield
+    for thread in threading.enumerate():
+        if thread not in before and not thread.daemon:
+            thread.join(_GRACE)
+            assert not thread.is_alive(), f"the test left thread {thread.name!r} running"

@@ -1,0 +1,97 @@
+"""Results never depend on how many shots are made side by side, where, or in which order they finish."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core_support import Stage, check_tidy, film_pixels, published, rows, shot, story
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from storymem.engine.task import ShotOutcome, ShotTask
+from storymem.interfaces import Executor, Progress, ShotWorker
+
+#: A wide story: branches by entity, chains by handed-over frames.
+CAST = [{"id": name} for name in ("fox", "owl", "den")]
+WIDE = story(
+    [shot("a", entities=["fox"]), shot("b", entities=["owl"]), shot("c", cut=False, entities=["owl"])],
+    [shot("d", entities=["fox", "owl"]), shot("e", entities=["den"]), shot("f", cut=False, entities=["den"])],
+    [shot("g", entities=["fox"]), shot("h", entities=["den", "owl"], transition={"name": "dissolve"}, frames=17)],
+    entities=CAST,
+)
+OPTIONS: dict[str, Any] = {"budget": 3, "frames": 17, "policy": "graph_ancestors"}
+
+
+def compare(stage: Stage, one: str, other: str) -> None:
+    assert published(stage.folder(one)) == published(stage.folder(other))
+    assert film_pixels(stage.folder(one)) == film_pixels(stage.folder(other))
+    assert rows(stage.folder(one)) == rows(stage.folder(other))
+    check_tidy(stage.folder(other))
+
+
+@pytest.mark.parametrize("policy", ["sink_recent", "graph_ancestors"])
+def test_four_threads_give_what_one_gives(stage: Stage, policy: str) -> None:
+    options = {**OPTIONS, "policy": policy}
+    stage.render(WIDE, run="serial", executor="serial", **options).check()
+    stage.render(WIDE, run="four", executor="thread", workers=4, **options).check()
+    stage.render(WIDE, run="turns", executor="thread", workers=4, concurrent=False, **options).check()
+    compare(stage, "serial", "four")
+    compare(stage, "serial", "turns")
+
+
+def test_processes_give_what_one_thread_gives(stage: Stage) -> None:
+    stage.render(WIDE, run="serial", executor="serial", **OPTIONS).check()
+    made = stage.made()
+    stage.render(WIDE, run="processes", executor="process", workers=2, **OPTIONS).check()
+    assert stage.made() == made
+    compare(stage, "serial", "processes")
+
+
+class Shuffled(Executor):
+    """Holds every task it may, then finishes them in a given order: any order there could be."""
+
+    def __init__(self, order: list[int]) -> None:
+        super().__init__()
+        self._order = order
+
+    def start(self, recipe: Callable[[], ShotWorker], workers: int) -> None:
+        self._worker = recipe()
+        self._held: list[tuple[Future[ShotOutcome], ShotTask, Progress]] = []
+        self._lock = threading.Lock()
+
+    def room(self) -> int:
+        return 4 - len(self._held)
+
+    def submit(self, task: ShotTask, progress: Progress) -> Future[ShotOutcome]:
+        future: Future[ShotOutcome] = Future()
+        self._held.append((future, task, progress))
+        threading.Timer(0.02, self._finish_one).start()
+        return future
+
+    def _finish_one(self) -> None:
+        with self._lock:
+            turn = self._order.pop() if self._order else 0
+            future, task, progress = self._held[turn % len(self._held)]
+            outcome = self._worker.run(task, progress)
+            self._held.remove((future, task, progress))
+            future.set_result(outcome)
+
+    def kill(self, future: Future[ShotOutcome], reason: BaseException) -> None:
+        raise AssertionError("nothing hangs here")
+
+
+@given(order=st.lists(st.integers(0, 3), min_size=8, max_size=8))
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_order_in_which_shots_finish_never_shows(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], tmp_path: Path
+) -> None:
+    stage = Stage(tmp_path / f"{len(list(tmp_path.iterdir()))}")
+    stage.root.mkdir()
+    stage.render(WIDE, run="serial", executor="serial", **OPTIONS).check()
+    stage.render(WIDE, run="shuffled", executor=Shuffled(order), **OPTIONS).check()
+    compare(stage, "serial", "shuffled")

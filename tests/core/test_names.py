@@ -1,0 +1,51 @@
+"""Readable names: never a path, never in the way of the run folder's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from core_support import Stage, chain, published, shot, story
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from storymem.film.names import safe_title, shot_name
+
+
+@given(title=st.text(min_size=1, max_size=200))
+@example(title="../../etc/passwd")
+@example(title="objects")
+@example(title="Film.MP4")
+@example(title="\U00020000" * 200)
+@settings(deadline=None)
+def test_a_title_is_one_folder_name(title: str) -> None:
+    name = safe_title(title)
+    assert Path(name).name == name
+    assert name not in {"", ".", ".."}
+    assert len(name.encode()) < 255
+    own = {"objects", "tmp", "shots", "keyframes", "film", "run", "memory", "lock"}
+    assert name.lower().split(".")[0] not in own
+
+
+@pytest.mark.parametrize("title", ["objects", "film.mp4", "run.sqlite", "../up", "ß" * 200])
+def test_any_title_can_be_laid_out(stage: Stage, title: str) -> None:
+    script = chain(1, title=title)
+    before = sorted(p.name for p in stage.root.parent.iterdir())
+    stage.render(script, layout="entitybench").check()
+    first = published(stage.folder())
+    (copy,) = stage.folder().glob(f"{safe_title(title)}/001_001.mp4")
+    assert copy.samefile(stage.folder() / "shots" / "01_01.mp4")
+    assert stage.render(script, layout="entitybench").tally.made == 0
+    assert published(stage.folder()) == first
+    assert sorted(p.name for p in stage.root.parent.iterdir()) == before
+
+
+def test_inserted_shots_keep_their_letter(stage: Stage) -> None:
+    assert [shot_name(i) for i in ("1.2", "1.2a", "12.345")] == ["01_02", "01_02a", "12_345"]
+    stage.render(story([shot("a", id="1.2"), shot("b", id="1.2a")]), layout="entitybench")
+    assert {p.name for p in (stage.folder() / "Tale").iterdir()} == {"001_002.mp4", "001_002a.mp4"}
+
+
+def test_two_shots_never_share_a_name() -> None:
+    with pytest.raises(ValueError, match=r"'01\.02' must be scene\.shot, such as 2\.3"):
+        story([shot("a", id="1.2"), shot("b", id="01.02")])
