@@ -24,10 +24,12 @@ from storymem.testing import (
     memory_views,
 )
 
-
 BAD_PLUGINS = """
 import dataclasses
 import pytest
+from hypothesis import Phase, settings
+settings.register_profile("unshrunk", phases=(Phase.generate,), database=None)
+settings.load_profile("unshrunk")
 from storymem.interfaces import *
 from storymem.testing import *
 
