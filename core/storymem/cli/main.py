@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from storymem.cli import doctor, graph, measure, plugins, render, runs, show
+from storymem.cli import convert, doctor, graph, lint, measure, plan, plugins, render, runs, show
 from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
 
@@ -20,6 +20,11 @@ app = typer.Typer(
 )
 
 for _command in (
+    plan.make,
+    plan.plan,
+    plan.revise,
+    lint.lint,
+    convert.convert,
     render.render,
     render.resume,
     graph.graph,

@@ -86,7 +86,7 @@ def revise(
     before = services.read_script(script, host)[1]
     target = out or script
     with _progress() as progress:
-        after = services.revise(before, request, planner, _settings(planner_set), host, progress)
+        after = services.revise(before, request, planner, plugin_settings(planner_set), host, progress)
     changes = diff_scripts(before, after)
     if as_json:
         print_json([change.to_json() for change in changes])
@@ -169,10 +169,11 @@ def _planned(brief: Brief, planner: str, assignments: list[str] | None, host: Pl
     from storymem.script import services
 
     with _progress() as progress:
-        return services.plan(brief, planner, _settings(assignments), host, progress)
+        return services.plan(brief, planner, plugin_settings(assignments), host, progress)
 
 
-def _settings(assignments: list[str] | None) -> dict[str, Any]:
+def plugin_settings(assignments: list[str] | None) -> dict[str, Any]:
+    """Return ``KEY=VALUE`` texts as one plugin's settings."""
     from storymem.settings.sources import assignments_layer
 
     return dict(assignments_layer("command line", assignments or []).values)
