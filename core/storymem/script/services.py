@@ -75,26 +75,32 @@ def revise(
         plugin.close()
 
 
-def read_script(path: Path, host: PluginHost) -> tuple[str, StoryScript]:
-    """Return the name of a file's format, and the script.
+def read_script(path: Path, host: PluginHost, settings: Mapping[str, Any] | None = None) -> tuple[str, StoryScript]:
+    """Return the name of a file's form, and the script.
+
+    Args:
+        path: The file.
+        host: For the forms.
+        settings: Settings of the form, such as ``line`` of memflow.
 
     Raises:
         ScriptError: As :func:`storymem.script.loader.load_script`.
+        SettingsError: The form has no such setting.
     """
-    return parse(read_data(path), path, host)
+    return parse(read_data(path), path, host, settings)
 
 
-def parse(data: JsonValue, path: Path, host: PluginHost) -> tuple[str, StoryScript]:
-    """Return the name of the form that ``data`` has, and the script.
-
-    Raises:
-        ScriptError: No form fits, or the data is wrong.
-    """
+def parse(
+    data: JsonValue, path: Path, host: PluginHost, settings: Mapping[str, Any] | None = None
+) -> tuple[str, StoryScript]:
+    """Return the name of the form that ``data`` has, and the script; see :func:`read_script`."""
     found = detect_format(data, host)
     if found is None:
         known = ", ".join(host.registry.names(Kind.SCRIPT_FORMAT))
         raise ScriptError(f"{path}: is not a story script of any known form ({known}); it needs title and scenes")
-    return found[0], found[1].parse(data, path)
+    reader = host.build(Kind.SCRIPT_FORMAT, found[0], settings) if settings else found[1]
+    assert isinstance(reader, ScriptFormat)  # the registry checked it
+    return found[0], reader.parse(data, path)
 
 
 def convert(script: StoryScript, to: str, host: PluginHost) -> tuple[JsonValue, list[str]]:

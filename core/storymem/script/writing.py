@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,9 @@ from pydantic import JsonValue
 
 from storymem.errors import ScriptError
 from storymem.script.models import StoryScript
+
+#: Control characters and line breaks other than \\n.
+_UNQUOTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff]")
 
 
 def to_data(script: StoryScript) -> dict[str, JsonValue]:
@@ -94,6 +98,12 @@ def _yaml(data: JsonValue) -> str:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
+        def represent_str(self, data: str) -> yaml.ScalarNode:
+            # Unquoted and single-quoted text does not keep these; double-quoted text escapes them.
+            style = '"' if _UNQUOTABLE.search(data) else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
     return yaml.dump(data, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=100)
 
 
