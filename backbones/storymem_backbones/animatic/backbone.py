@@ -127,7 +127,7 @@ class _Shot:
     def film(self, frames: Frames, first: int, progress: Progress) -> None:
         """Fill ``frames[first:]``."""
         size = (self.request.width, self.request.height)
-        staging = Staging(Stage(size), self.reading, self.cast, self._seen(), self.request.seed)
+        staging = Staging(Stage(size), self.reading, self.cast, self._seen(), self.request.seed, self.settings.grain)
         path = path_of(self.reading.move, self.request.seed, self.settings.move_strength)
         path = replace(path, step=staging.step)
         camera = Camera(staging.layers(), path, size, self.request.seed)

@@ -125,8 +125,6 @@ class Painter:
             self.pen.limb([(0.004, 0.79), (0.004, 0.28)], (0.004, 0.004), shade)
             self.pen.polygon([(-0.05, 0.81), (0.0, 0.69), (0.0, 0.81)], self._dark(self.top, 0.35))
             self.pen.polygon([(0.055, 0.81), (0.008, 0.69), (0.0, 0.81)], self._dark(self.top, 0.12))
-        elif self.look.wear == "trousers":
-            self.pen.limb([(-0.079, 0.472), (0.079, 0.472)], (0.011, 0.011), self._dark(self.bottom, 0.4))
 
     def _arm(self, side: int, acting: Acting) -> None:
         shoulder = (side * 0.088, _SHOULDER - 0.045)
@@ -202,7 +200,7 @@ class Painter:
         self.pen.curve(path, head.rx * 0.042, self._dark(self.hair, 0.35))
 
     def _mouth(self, head: _Head, mood: str) -> None:
-        lip = mix(self._dark(self.skin, 0.3), self._tone((0.52, 0.13, 22)), 0.55)
+        lip = mix(self._dark(self.skin, 0.5), self._tone((0.52, 0.14, 22)), 0.5)
         if mood == "surprise":
             self.pen.ellipse(head.at(0.09, -0.58), (head.rx * 0.13, head.ry * 0.12), self._dark(lip, 0.5))
             return

@@ -138,13 +138,13 @@ class Sheet:
         lit.paste(body, (round(-turn[0] * self._scale), round(-turn[1] * self._scale)))
         self.image.paste(shade, (x0, y0), ImageChops.subtract(body, lit))
 
-    def finish(self, blur: float = 0.0, grain: float = 1.0) -> tuple[Image.Image, Image.Image | None]:
-        """Return image and mask at sheet size, with paper grain; ``blur`` is a radius in units."""
+    def finish(self, grain: float, blur: float = 0.0) -> tuple[Image.Image, Image.Image | None]:
+        """Return image and mask at sheet size, with paper grain of that strength; ``blur`` is a radius in units."""
         image = self.image.reduce(self.stage.oversize)
         mask = self.mask.reduce(self.stage.oversize) if self.mask is not None else None
         if blur > 0:
             image = _blurred(image, blur * self.stage.pixels[1] / 100)
-        return _textured(image, grain * (1.0 if mask is None else 0.6)), mask
+        return _textured(image, grain), mask
 
 
 class Pen:
@@ -239,12 +239,12 @@ def _blurred(image: Image.Image, radius: float) -> Image.Image:
     return small.filter(ImageFilter.GaussianBlur(radius / factor)).resize(image.size, Image.Resampling.BICUBIC)
 
 
-def _textured(image: Image.Image, strength: float) -> Image.Image:
-    """Lay paper grain over a picture: fine tooth and slow washes of a few per cent."""
+def _textured(image: Image.Image, grain: float) -> Image.Image:
+    """Lay slow washes of a few per cent over a picture, and paper grain of strength ``grain``."""
     width, height = image.size
     tile = np.tile(_tooth(), (height // 256 + 1, width // 256 + 1))[:height, :width]
     wash = np.asarray(_wash().resize(image.size, Image.Resampling.BICUBIC), np.int16) - 128
-    delta = ((tile.astype(np.int16) * 7 + wash * 12) * strength / 128).astype(np.int16)
+    delta = ((tile.astype(np.int16) * (5 * grain) + wash * 12) / 128).astype(np.int16)
     return Image.fromarray(np.clip(np.asarray(image, np.int16) + delta[..., None], 0, 255).astype(np.uint8))
 
 

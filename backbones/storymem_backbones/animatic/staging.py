@@ -86,10 +86,14 @@ class Staging:
         cast: Who is in it.
         seen: The picture last seen, uint8 RGB (H, W, 3), or None; a shot that names no place stays in its colours.
         seed: The shot's seed; decides who stands left or right.
+        grain: Strength of the paper grain, 0..1.
     """
 
-    def __init__(self, stage: Stage, reading: Reading, cast: Cast, seen: Frames | None, seed: int) -> None:
+    def __init__(
+        self, stage: Stage, reading: Reading, cast: Cast, seen: Frames | None, seed: int, grain: float
+    ) -> None:
         self.stage, self.reading, self.cast = stage, reading, cast
+        self.grain = grain
         self.framing = _FRAMINGS[reading.size]
         self.seen = seen
         self.palette = Palette(LIGHTS[reading.hour], HUES.get(reading.place, _hue_of(seen)))
@@ -105,7 +109,7 @@ class Staging:
             self._draw_from_above(cast)
         else:
             self._draw_cast(cast)
-        layers = Layers(backdrop, Layer(*cast.finish()), front)
+        layers = Layers(backdrop, Layer(*cast.finish(0.6 * self.grain)), front)
         return _tilted(layers) if self.reading.angle is Angle.DUTCH else layers
 
     @property
@@ -137,7 +141,7 @@ class Staging:
             {**OUTDOORS, **INDOORS}[self.reading.place](scene)
         if self.reading.weather == "fog":
             fog(sheet, self.palette)
-        return Layer(*sheet.finish(blur=self.framing.blur))
+        return Layer(*sheet.finish(self.grain, blur=self.framing.blur))
 
     def _front(self) -> Layer | None:
         if self.reading.angle is Angle.OVER_SHOULDER:
@@ -149,7 +153,7 @@ class Staging:
         sheet = Sheet(self.stage, self.palette.base(0.36, 0.06), masked=True)
         scene = Set(sheet, self.palette, 92.0, 3.4, place_dice(self.dice_name))
         tufts(scene, self.palette.base(0.36, 0.06), 26)
-        return Layer(*sheet.finish())
+        return Layer(*sheet.finish(0.6 * self.grain))
 
     def _shoulder(self) -> Layer:
         """Someone's back, dark and large at the edge of the frame."""
@@ -159,7 +163,7 @@ class Staging:
         height = 330.0
         pen = Pen(sheet, self.stage.width * (0.5 - 0.4 * self.side), 52 + _HEAD * height, height)
         Painter(pen, _as_person(other), dark).draw(Acting(back=True))
-        return Layer(*sheet.finish())
+        return Layer(*sheet.finish(0.6 * self.grain))
 
     # Figures
 
