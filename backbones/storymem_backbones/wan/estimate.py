@@ -137,7 +137,8 @@ def estimate_shot(
         gpu_bytes=gpu + working + context,
         host_bytes=host,
         disk_bytes=_disk_bytes(configs, experts),
-        seconds=flops / (profile.tflops * 1e12 * profile.gpus**0.9) + _other_seconds(profile, size, frames),
+        seconds=flops / (profile.tflops * 1e12 * profile.gpus**0.9)
+        + _other_seconds(profile, configs["vae"], size, frames),
         flops=flops,
     )
 
@@ -179,9 +180,9 @@ def _decoding_bytes(config: Mapping[str, Any], size: tuple[int, int], frames: in
     return float(working + 2 * size[0] * size[1] * frames * 3 * 4)
 
 
-def _other_seconds(profile: Profile, size: tuple[int, int], frames: int) -> float:
-    """VAE, text and transfers: scaled by pixels from the measured shot."""
-    share = size[0] * size[1] * frames / (832 * 480 * 81)
+def _other_seconds(profile: Profile, vae: Mapping[str, Any], size: tuple[int, int], frames: int) -> float:
+    """VAE, text and transfers: scaled from the measured shot by pixels and the VAE's size."""
+    share: float = size[0] * size[1] * frames / (832 * 480 * 81) * (vae.get("base_dim", 96) / 96) ** 2
     return share * 12 * 550 / profile.tflops + (20.0 if profile.offload == "model" else 0.0)
 
 

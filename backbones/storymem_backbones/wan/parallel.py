@@ -5,6 +5,7 @@ sequence. The process that asks is no rank itself, so it can end them all when o
 settings beyond handing them on.
 """
 
+import logging
 import multiprocessing
 import os
 import socket
@@ -174,6 +175,8 @@ def run_rank(rank: int, ranks: int, port: int, device: str, build: Builder, conn
     try:
         _join_group(rank, ranks, port, device)
         pipeline = build()
+        # diffusers notes at every forward pass that Wan's timestep is not split.
+        logging.getLogger("diffusers").setLevel(logging.ERROR)
         connection.send(Message("ready"))
         while True:
             try:
