@@ -31,7 +31,7 @@ WISHES = (
             "sound(?:s)? of",
             "sound effects?",
             "music (?:plays|swells|fades|starts)",
-            "(?:says|shouts|whispers|yells|announces):?(?= ?[\"'“])",
+            "(?:says|shouts|whispers|yells|announces)(?=[:,]? ?[\"'“])",
             "(?:loud|faint) (?:bang|noise|music|voices?)",
         ),
         "is heard, not seen, and the model makes no sound",
