@@ -1,6 +1,8 @@
 """The clip encoder on tiny random CLIP and SigLIP models."""
 
+import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -76,10 +78,36 @@ def test_batches_equal_one_by_one(encoder, pictures, request, fixture):
     np.testing.assert_allclose(together.encode_texts(texts), one_by_one, atol=1e-6)
 
 
-def test_long_and_empty_texts(encoder):
-    rows = encoder().encode_texts(["fox " * 100, "", "fox " * 101])
-    np.testing.assert_allclose(rows[0], rows[2], atol=1e-6)
+@pytest.mark.parametrize("fixture", ["clip_folder", "siglip_folder"])
+def test_long_texts_are_the_average_of_their_windows(encoder, request, fixture):
+    clip = encoder(request.getfixturevalue(fixture))
+    first, second = "a red fox in the snow", "blue house"  # eight tokens with start and end, and the rest
+    windows = clip.encode_texts([first, second])
+    wanted = windows.sum(axis=0) / np.linalg.norm(windows.sum(axis=0))
+    np.testing.assert_allclose(clip.encode_texts(["snow", f"{first} {second}"])[1], wanted, atol=1e-6)
+
+
+def test_no_and_empty_texts(encoder):
     assert encoder().encode_texts([]).shape == (0, 16)
+    assert encoder().encode_texts([""]).shape == (1, 16)
+
+
+def test_encoders_travel_to_other_processes(encoder, pictures):
+    one = encoder()
+    rows = one.encode_images(pictures(1))
+    other = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(other.encode_images(pictures(1)), rows)
+    assert len(LOADED) == 1
+    other.close()
+
+
+def test_threads_that_start_together_hold_one_use(encoder, pictures):
+    one = encoder()
+    with ThreadPoolExecutor(4) as pool:
+        rows = list(pool.map(lambda _: one.encode_images(pictures(1)), range(8)))
+    assert all(np.array_equal(row, rows[0]) for row in rows)
+    one.close()
+    assert len(LOADED) == 0
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -1,5 +1,6 @@
 """The built-in filters that need settings, and selectors with unusual ones, keep the public contracts."""
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -65,6 +66,11 @@ class TestDuplicate(FilterContract):
 
     def context(self, clip):
         return ClipContext(clip, memory=self.memory, encoder=FakeEncoder())
+
+
+def test_filters_that_hold_something_travel_to_other_processes(head):
+    for one in (AestheticFilter(AestheticSettings(head=head)), HpsFilter(HpsSettings(python="python"))):
+        assert pickle.loads(pickle.dumps(one)).fingerprint() == one.fingerprint()
 
 
 SELECTORS = {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
 from torch import Tensor
+from torch.nn import functional
 from transformers import AutoTokenizer, CLIPModel, SiglipModel
+from transformers.utils import logging
 
 from storymem.errors import PluginError, SettingsError
 from storymem_plugins.encoders.pictures import CLIP_MEAN, CLIP_STD, Preprocessing
@@ -62,11 +65,16 @@ class ClipEncoder(TowerEncoder[ClipSettings]):
 
 
 class _TextTower:
-    """Tokenizes as the model was trained: CLIP attends to what is there, SigLIP always to its full context."""
+    """Tokenizes as the model was trained: CLIP attends to what is there, SigLIP always to its full context.
+
+    Shot prompts are often longer than the 77 or 64 tokens of that context. They are read in windows, whose
+    embeddings are averaged, so that the end of a prompt counts too.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, device: torch.device) -> None:
         self._model, self._tokenizer, self._device = model, tokenizer, device
         self._is_clip = model.config.model_type == "clip"
+        self._windows = bool(tokenizer.is_fast)  # the others cannot say where a window belongs: they cut
         self._length = model.config.text_config.max_position_embeddings
 
     def __call__(self, texts: list[str]) -> Tensor:
@@ -76,13 +84,17 @@ class _TextTower:
             padding=True if self._is_clip else "max_length",
             truncation=True,
             max_length=self._length,
+            return_overflowing_tokens=self._windows,
             return_tensors="pt",
         )
         inputs = {"input_ids": tokens["input_ids"].to(self._device)}
         if self._is_clip:
             inputs["attention_mask"] = tokens["attention_mask"].to(self._device)
-        features: Tensor = self._model.get_text_features(**inputs).pooler_output
-        return features
+        rows = functional.normalize(self._model.get_text_features(**inputs).pooler_output.float(), dim=1)
+        if not self._windows:
+            return rows
+        of_text = tokens["overflow_to_sample_mapping"].to(self._device)
+        return rows.new_zeros(len(texts), rows.shape[1]).index_add_(0, of_text, rows)
 
 
 def _find_folder(model: str, revision: str | None) -> Path:
@@ -128,7 +140,8 @@ def _read_model(folder: Path, dtype: torch.dtype) -> Any:
     if kind not in _MODELS:
         raise SettingsError(f"encoder clip: {folder}: holds a {kind!r} model; it must be {' or '.join(_MODELS)}")
     try:
-        model, report = _MODELS[kind].from_pretrained(folder, dtype=dtype, output_loading_info=True)
+        with _no_progress_bars():
+            model, report = _MODELS[kind].from_pretrained(folder, dtype=dtype, output_loading_info=True)
     except Exception as error:  # torch, safetensors and transformers each raise their own for a damaged file
         raise PluginError(f"encoder clip: {folder}: cannot be loaded: {_line(error)}; download it again") from error
     lacking = sorted([*report["missing_keys"], *(str(key[0]) for key in report["mismatched_keys"])])
@@ -138,6 +151,18 @@ def _read_model(folder: Path, dtype: torch.dtype) -> Any:
             "download the model again"
         )
     return model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Keep the library's bars out of the caller's own display."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _read_tokenizer(folder: Path) -> Any:

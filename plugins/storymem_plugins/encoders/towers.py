@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class TowerEncoder(ImageTextEncoder[SettingsT], Generic[SettingsT]):
     def __init__(self, settings: SettingsT | None = None) -> None:
         super().__init__(settings)
         self._held: tuple[object, Towers] | None = None
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[TowerEncoder[SettingsT]], tuple[SettingsT]]:
+        return type(self), (self.settings,)  # another process loads its own model
 
     @abstractmethod
     def weights_hash(self) -> str:
@@ -83,22 +88,24 @@ class TowerEncoder(ImageTextEncoder[SettingsT], Generic[SettingsT]):
         return self._in_batches(len(frames), encode)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See :meth:`ImageTextEncoder.encode_texts`. What exceeds the model's context is cut off."""
+        """See :meth:`ImageTextEncoder.encode_texts`."""
         towers = self._towers()
         return self._in_batches(len(texts), lambda start, stop: towers.texts(list(texts[start:stop])))
 
     def close(self) -> None:
         """Let go of the model; it is dropped when no other encoder uses it."""
-        if self._held is not None:
-            LOADED.release(self._held[0])
-            self._held = None
+        with self._lock:
+            if self._held is not None:
+                LOADED.release(self._held[0])
+                self._held = None
 
     def _towers(self) -> Towers:
-        if self._held is None:
-            device, dtype = self._device(), getattr(torch, self.settings.dtype)
-            key = (self.fingerprint(), str(device))
-            self._held = key, LOADED.acquire(key, lambda: self.load(device, dtype))
-        return self._held[1]
+        with self._lock:
+            if self._held is None:
+                device, dtype = self._device(), getattr(torch, self.settings.dtype)
+                key = (self.fingerprint(), str(device))
+                self._held = key, LOADED.acquire(key, lambda: self.load(device, dtype))
+            return self._held[1]
 
     def _device(self) -> torch.device:
         try:

@@ -43,6 +43,9 @@ class AestheticFilter(FrameFilter[AestheticSettings]):
         self._head = read_head(settings.head)
         self._scores: WeakKeyDictionary[ClipContext, NDArray[np.float64]] = WeakKeyDictionary()
 
+    def __reduce__(self) -> tuple[type[AestheticFilter], tuple[AestheticSettings]]:
+        return type(self), (self.settings,)  # another process reads the head itself
+
     def fingerprint(self) -> str:
         """See :meth:`Plugin.fingerprint`; the head's content counts, not its place."""
         s, head = self.settings, hashlib.sha256(self.settings.head.read_bytes()).hexdigest()

@@ -54,6 +54,9 @@ class HpsFilter(FrameFilter[HpsSettings]):
         self._lock = threading.Lock()
         self._asked = 0
 
+    def __reduce__(self) -> tuple[type[HpsFilter], tuple[HpsSettings]]:
+        return type(self), (self.settings,)  # another process starts its own
+
     def judge(self, indices: Sequence[int], context: ClipContext) -> list[Verdict]:
         """See :meth:`FrameFilter.judge`; the first call starts the process."""
         needed = self.settings.threshold

@@ -21,7 +21,7 @@ class SemanticSettings(PluginSettings):
 
     count: int = Field(3, ge=1, description="most keyframes of one shot")
     threshold: float = Field(0.9, ge=-1, le=1, description="a frame this similar to the last kept one is skipped")
-    step: float = Field(0.01, gt=0, le=1, description="lower the threshold by this while too many are kept")
+    step: float = Field(0.01, ge=0.001, le=1, description="lower the threshold by this while too many are kept")
     memory_threshold: float = Field(
         0.9, ge=-1, le=1, description="a keyframe more similar than this to visible memory is dropped"
     )
