@@ -81,7 +81,7 @@ def assignments_layer(source: str, assignments: Sequence[str]) -> Layer:
     values: dict[str, Any] = {}
     for text in assignments:
         key, equals, value = text.partition("=")
-        if not equals or not key.strip():
+        if not equals or not all(part.strip() for part in key.split(".")):
             raise SettingsError(f"--set {text!r}: write it as key=value, e.g. --set budget=4")
         _assign(values, key.strip().split("."), parse_value(value), f"--set {text}")
     return Layer(source, values)
@@ -92,9 +92,10 @@ def parse_value(text: str) -> Any:
     if text.strip().lower() == "none":
         return None
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):  # also numbers of thousands of digits
         return text
+    return table["value"] if len(table) == 1 else text
 
 
 def resolve(layers: Sequence[Layer], suggestions: Suggestions) -> Resolved:
