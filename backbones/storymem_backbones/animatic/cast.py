@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from storymem.interfaces import Subject
 from storymem_backbones.animatic.colour import LCH
+from storymem_backbones.animatic.reading import find_place
 
 T = TypeVar("T")
 MAX_CAST = 6
@@ -87,14 +88,15 @@ _NO_CAST = re.compile(
     r"(?i)\bbird.?s.?eye\w*|\bworm.?s.?eye|\bover.the.shoulder|(?<!\w)'[^']{3,80}'(?!\w)|\"[^\"]{3,80}\"|\u201c[^\u201d]{3,80}\u201d"
 )
 _NOT_NAMES = frozenset(re.findall(r"\S+", (
-    "a after all ambient american an and another around as at before behind both but by camera chinese "
-    "christmas cinematic close close-up day dolly dust each earth english european evening everyone "
-    "extreme final finally for french from gentle god gryffindor handheld he her here high his hogwarts "
-    "in inside it its japanese later light london low meanwhile medium moon morning natural near night "
-    "nobody now of on one or other outside over pan paris people rain realistic she shot slow slowly "
-    "smooth snow soft someone static steady still style suddenly sun sunlight sunlit that the their then "
-    "there these they this those three to tracking two under warm water waves when while wide wind with "
-    "without york "
+    "a after alabama all ambient american an ancient and another apple around as at before behind both "
+    "but by camera center chinese christmas cinematic close close-up corner day dolly dust each earth "
+    "english european evening everyone exterior extreme final finally for french from garden gentle god "
+    "grand gryffindor handheld he her here high his hogwarts in inside interior it its japanese later "
+    "light london low meanwhile medium moon morning natural near night nobody now of on one or other "
+    "outside over pan paris people pink provençal rain realistic shallow she shot slow slowly smooth snow "
+    "so soft someone static steady steam still style suddenly sun sunlight sunlit that the their then "
+    "there these they this those three to tracking two under view warm water waves when while wide wind "
+    "with without york "
 )))  # fmt: skip
 
 
@@ -151,9 +153,7 @@ def cast_of(prompt: str, subjects: Sequence[Subject]) -> Cast:
     ordered = sorted(subjects, key=lambda s: _mention(prompt, s.name))
     places = [s for s in ordered if s.kind == "place"]
     looks = [look_of(s.name, s.kind, s.look) for s in ordered if s.kind in ("character", "object")]
-    figures = [look for look in looks if look.is_figure] or [
-        look_of(name, "character") for name in inferred_names(prompt)
-    ]
+    figures = [look for look in looks if look.is_figure] or [_inferred_look(name) for name in inferred_names(prompt)]
     things = [look for look in looks if not look.is_figure]
     if not figures and not things:
         figures = [look_of(_pronoun(prompt), "character")]
@@ -167,12 +167,18 @@ def inferred_names(prompt: str) -> list[str]:
     found: dict[str, int] = {}
     for pattern in (_PROPER, _OPENING):
         for match in pattern.finditer(text):
-            if not any(word.lower() in _NOT_NAMES for word in match[1].split()):
+            if not any(word.lower() in _NOT_NAMES for word in match[1].split()) and not find_place(match[1]):
                 found.setdefault(match[1], match.start(1))
     for match in _PLAIN.finditer(text.lower()):
         found.setdefault(match[1], match.start())
     ordered = sorted(found, key=lambda name: (found[name], -len(name)))
     return [name for i, name in enumerate(ordered) if not _contained(name, ordered[:i])][:3]
+
+
+def _inferred_look(name: str) -> Look:
+    # "Harry" and "Harry Potter" are one person to a script that lists no entities.
+    key = name.split()[0] if name[0].isupper() else name
+    return replace(look_of(key, "character"), name=name)
 
 
 def _contained(name: str, others: Sequence[str]) -> bool:

@@ -170,6 +170,16 @@ _PLACES = (
     ("field", _any("fields?", "meadow", "garden", "park", "lawn", "farm\\w*", "grass\\w*", "countryside", "village",
                    "hills?", "backyard", "yard", "playground", "orchard", "path", "prairie", "outdoors")),
 )  # fmt: skip
+# Hints, heard only when no place is named.
+_HINTS = (
+    ("sea", _any("aboard", "passengers", "sail(?:s|ing|boat)?", "seashells?", "mermaid", "fisherman")),
+    ("space", _any("astronaut", "cosmos", "visor", "airlock")),
+    ("city", _any("traffic", "highway", "helipad", "parking", "truck", "taxi", "passers-?by")),
+    ("room", _any("floor", "doorway", "door", "workbench", "window", "walls?", "chair", "monitor", "lobby", "warehouse",
+                  "terminal", "airport", "basement", "fridge", "computer", "shelf", "lamp", "backstage")),
+    ("field", _any("tree", "leafy", "leaves", "blossoms?", "petals?", "stream", "fountain", "porch", "recess",
+                   "sunflowers?", "courtyard", "bench", "flowers?", "butterfly", "fireflies", "sleigh")),
+)  # fmt: skip
 _MOODS = (
     ("asleep", _any("asleep", "sleep(?:s|ing)?", "eyes closed", "closed eyes", "unconscious", "snooz\\w+")),
     ("surprise", _any("surpris\\w+", "shock\\w*", "startled", "amaz\\w+", "aw?e", "wide.eyed", "eyes widen", "gasp\\w*",
@@ -231,9 +241,13 @@ def action_of(prompt: str, names: Sequence[str]) -> str:
 
 
 def find_place(text: str) -> str:
-    """Return the kind of place that ``text`` names most often, or an empty string."""
+    """Return the kind of place that ``text`` names or hints at most often, or an empty string."""
     lowered = text.lower()
-    counts = {kind: len(pattern.findall(lowered)) for kind, pattern in _PLACES}
+    return _most(_PLACES, lowered) or _most(_HINTS, lowered)
+
+
+def _most(table: tuple[tuple[str, re.Pattern[str]], ...], text: str) -> str:
+    counts = {kind: len(pattern.findall(text)) for kind, pattern in table}
     best = max(counts, key=lambda kind: counts[kind])
     return best if counts[best] else ""
 
