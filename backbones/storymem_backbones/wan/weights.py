@@ -96,6 +96,10 @@ def inspect_weights(path: Path, *, text_to_video: bool = False) -> WeightsInfo:
         WeightsError: Naming the component that is missing or wrong and what to do.
     """
     index = _read_json(path / "model_index.json")
+    if (path / "high_noise_model").is_dir():
+        raise WeightsError(
+            f"{path}: the original Wan layout; convert it once: python -m storymem_backbones.wan.original {path} FOLDER"
+        )
     if index is None:
         raise WeightsError(f"{path}: no model_index.json; give a folder like that of {DEFAULT_WEIGHTS}")
     for component, wanted in _CLASSES.items():
