@@ -13,7 +13,7 @@ from storymem_plugins.planning.chat import JsonSchema
 from storymem_plugins.planning.settings import ModelPlannerSettings
 
 _KIND: Any = Literal["character", "place", "object"]
-_LENGTH_KEYS = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
+_LENGTH_KEYS = frozenset({"minLength", "maxLength"})
 
 
 class _Answer(BaseModel):
@@ -109,16 +109,11 @@ def shots_answer(settings: ModelPlannerSettings, count: int, names: Sequence[str
     return create_model("Shots", __base__=ShotsAnswer, shots=(_list(shot, count, count), ...))
 
 
-def schema_of(answer: type[BaseModel], *, lengths: bool = True) -> JsonSchema:
-    """Return the JSON schema of an answer: no references, every key required, none allowed beside them.
-
-    Args:
-        answer: The shape.
-        lengths: Whether to keep bounds on lengths; OpenAI's strict mode refuses them.
-    """
+def schema_of(answer: type[BaseModel]) -> JsonSchema:
+    """Return the JSON schema of an answer: no references, every key required, none allowed beside them."""
     schema = answer.model_json_schema()
     definitions = schema.pop("$defs", {})
-    return cast("JsonSchema", _inlined(schema, definitions, lengths))
+    return cast("JsonSchema", _inlined(schema, definitions))
 
 
 def with_enum(schema: JsonSchema, key: str, values: Iterable[str]) -> JsonSchema:
@@ -139,20 +134,33 @@ def with_enum(schema: JsonSchema, key: str, values: Iterable[str]) -> JsonSchema
     return cast("JsonSchema", limited(schema))
 
 
-def _inlined(node: Any, definitions: dict[str, Any], lengths: bool) -> Any:
+def without_text_lengths(schema: JsonSchema) -> JsonSchema:
+    """Return ``schema`` without bounds on the lengths of texts, which OpenAI's strict mode refuses."""
+
+    def freed(node: JsonValue) -> JsonValue:
+        if isinstance(node, list):
+            return [freed(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        return {key: freed(value) for key, value in node.items() if key not in _LENGTH_KEYS}
+
+    return cast("JsonSchema", freed(schema))
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_inlined(item, definitions, lengths) for item in node]
+        return [_inlined(item, definitions) for item in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        return _inlined(definitions[node["$ref"].rsplit("/", 1)[1]], definitions, lengths)
-    dropped = {"title", "description", "default", "discriminator"} | (set() if lengths else _LENGTH_KEYS)
+        return _inlined(definitions[node["$ref"].rsplit("/", 1)[1]], definitions)
+    dropped = {"title", "description", "default", "discriminator"}
     # A property may itself be called "title"; only the schema's own annotations are dropped.
     copy = {
         "anyOf" if key == "oneOf" else key: (
-            {name: _inlined(value, definitions, lengths) for name, value in item.items()}
+            {name: _inlined(value, definitions) for name, value in item.items()}
             if key == "properties"
-            else _inlined(item, definitions, lengths)
+            else _inlined(item, definitions)
         )
         for key, item in node.items()
         if key not in dropped

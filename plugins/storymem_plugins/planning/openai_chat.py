@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import openai
 
+from storymem_plugins.planning.answers import without_text_lengths
 from storymem_plugins.planning.bounded import BoundedTransport, Bounds
 from storymem_plugins.planning.chat import MAX_ANSWER, Question, Reply, Tick
 from storymem_plugins.planning.errors import PlanError
@@ -115,7 +116,8 @@ class OpenAIChat:
         if settings.send_seed:
             request["seed"] = question.seed
         if settings.structured == "json_schema":
-            shape = {"name": "answer", "schema": question.schema, "strict": settings.strict}
+            schema = without_text_lengths(question.schema) if settings.strict else question.schema
+            shape = {"name": "answer", "schema": schema, "strict": settings.strict}
             request["response_format"] = {"type": "json_schema", "json_schema": shape}
         elif settings.structured == "json_object":
             request["response_format"] = {"type": "json_object"}
