@@ -51,8 +51,12 @@ def test_memory_golden(golden, numbered, context_of, gate_of, row_encoder, remem
     encoder = row_encoder(np.concatenate([frames, bank]))
     context = context_of(numbered(3), memory=remember(numbered(2, start=3)), encoder=encoder)
     selector = SemanticSelector(SemanticSettings(threshold=1.0))  # every frame is a candidate
-    found = selector.select(context, gate_of(context))
+    gate = gate_of(context)
+    found = selector.select(context, gate)
     assert [c.frame for c in found] == golden["memory_compare/kept"].tolist()
+    (refused,) = gate.rejections
+    assert (refused.frame, refused.filter, refused.reason) == (1, "semantic", "already in memory")
+    assert refused.score < refused.threshold == pytest.approx(0.1)
 
 
 def test_frames_handed_over_are_not_chosen(numbered, context_of, gate_of, row_encoder):

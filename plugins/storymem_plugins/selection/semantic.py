@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
+from storymem.interfaces.selection import Rejection
 from storymem_plugins.selection.frames import new_frames
 from storymem_plugins.selection.likeness import clip_embeddings, closest_in_memory
 
@@ -45,9 +46,16 @@ class SemanticSelector(KeyframeSelector[SemanticSettings]):
         kept, _ = choose(rows, lambda i: gate.passes(frames[i]), s.count, s.threshold, s.step)
         if not kept:
             return []
-        known = closest_in_memory(context)
-        indices = [frames[i] for i in kept]
-        return [Candidate(i, dict(gate.scores(i))) for i in indices if not known[i] > s.memory_threshold]
+        new = self._not_in_memory([frames[i] for i in kept], context, gate)
+        return [Candidate(i, dict(gate.scores(i))) for i in new]
+
+    def _not_in_memory(self, indices: list[int], context: ClipContext, gate: FrameGate) -> list[int]:
+        """Return the frames that memory does not show yet; the others are recorded as refused."""
+        closest, limit = closest_in_memory(context), self.settings.memory_threshold
+        for i in indices:
+            if closest[i] > limit:
+                gate.rejections.append(Rejection(i, "semantic", 1 - float(closest[i]), 1 - limit, "already in memory"))
+        return [i for i in indices if not closest[i] > limit]
 
 
 def choose(
