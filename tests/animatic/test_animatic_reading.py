@@ -116,6 +116,12 @@ def test_looks_follow_the_words() -> None:
     assert look_of("Biscuit", "character", "golden retriever dog").form == "dog"
     assert look_of("Unit 7", "character", "a small robot").form == "robot"
     assert look_of("red car", "object").form == "vehicle"
+    fox = look_of("Ren", "character", "small red fox with a white scarf")
+    assert (fox.form, hue_of(oklch(*fox.skin))[1]) == ("fox", pytest.approx(45, abs=8))
+    assert fox.top[0] > 0.9
+    assert [look.top for look in cast_of("Close-up of Harry.", ()).figures] == [
+        look.top for look in cast_of("Close-up of Harry Potter.", ()).figures
+    ]
 
 
 @given(name=st.text(max_size=30), kind=st.sampled_from(["character", "object"]), look=st.text(max_size=30))

@@ -166,7 +166,7 @@ class _Shot:
         return Slate(
             caption=self.action if settings.captions else "",
             title=_title(self.request.mode, reading) if settings.slate else "",
-            names=[(look.name, oklch(*(look.top if look.is_figure else look.skin))) for look in shown],
+            names=[(look.name, oklch(*look.badge)) for look in shown],
             seed=self.request.seed,
             memory=self.request.memory if settings.memory_strip else (),
             font=settings.font,

@@ -42,8 +42,9 @@ _COLOURS: dict[str, LCH] = {
     "white": (0.94, 0.01, 90), "silver": (0.82, 0.008, 240), "grey": (0.64, 0.008, 250), "gray": (0.64, 0.008, 250),
     "black": (0.26, 0.01, 270), "dark": (0.30, 0.02, 260), "khaki": (0.70, 0.06, 95), "maroon": (0.40, 0.11, 20),
 }  # fmt: skip
+_RUSSET: LCH = (0.58, 0.13, 45)  #: what "red" means of a fox or a cat
 _TOPS = ("coat|jacket|shirt|t-shirt|sweater|hoodie|robes?|suit|dress|blouse|uniform|cloak|cape|gown|vest|kimono|"
-         "outfit|top|armou?r|cardigan|scarf|jumper|clothes|tunic|apron|raincoat")  # fmt: skip
+         "outfit|top|armou?r|cardigan|scarf|jumper|clothes|tunic|apron|raincoat|collar")  # fmt: skip
 _COLOUR_WORDS = "|".join(_COLOURS)
 
 _ANIMALS: dict[str, str] = {
@@ -133,6 +134,11 @@ class Look:
     glasses: bool = False
 
     @property
+    def badge(self) -> LCH:
+        """The colour it is known by: a person's clothes, else what it is made of."""
+        return self.top if self.form in ("person", "robot") else self.skin
+
+    @property
     def is_figure(self) -> bool:
         """Whether it is a person or an animal rather than a thing."""
         return self.form in ("person", "robot") or self.form in _ANIMALS.values()
@@ -177,7 +183,7 @@ def inferred_names(prompt: str) -> list[str]:
 
 def _inferred_look(name: str) -> Look:
     # "Harry" and "Harry Potter" are one person to a script that lists no entities.
-    key = name.split()[0] if name[0].isupper() else name
+    key = name.split(maxsplit=1)[0] if name[0].isupper() else name
     return replace(look_of(key, "character"), name=name)
 
 
@@ -195,8 +201,8 @@ def look_of(name: str, kind: str, look: str = "") -> Look:
     top = dice.pick(_CLOTH)
     cloth = _colour_before(words, _TOPS) or top
     if form not in ("person", "robot"):
-        fur = _any_colour(look.lower()) or dice.pick(_FUR if form in _ANIMALS.values() else _CLOTH)
-        return Look(name, form, fur, (fur[0] * 0.72, fur[1], fur[2]), top, dice.pick(_CLOTH))
+        fur = _any_colour(words, form) or dice.pick(_FUR if form in _ANIMALS.values() else _CLOTH)
+        return Look(name, form, fur, (fur[0] * 0.72, fur[1], fur[2]), cloth, dice.pick(_CLOTH))
     grey = bool(re.search(r"\b(?:elderly|old (?:man|woman|lady)|grand\w+|santa|wizard)\b", words))
     hair = _colour_before(words, "hair|haired|hair(?:style|cut)|curls|braids?|ponytail|beard")
     hair = hair or ((0.86, 0.012, 90) if grey else dice.pick(_HAIR))
@@ -264,8 +270,10 @@ def _colour_before(words: str, nouns: str) -> LCH | None:
     return _COLOURS[match[1]] if match else None
 
 
-def _any_colour(words: str) -> LCH | None:
+def _any_colour(words: str, form: str) -> LCH | None:
     match = re.search(rf"\b({_COLOUR_WORDS})\b", words)
+    if match and match[1] == "red" and form in _ANIMALS.values():
+        return _RUSSET
     return _COLOURS[match[1]] if match else None
 
 
