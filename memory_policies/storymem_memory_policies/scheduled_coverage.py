@@ -20,13 +20,13 @@ class ScheduledCoverageSettings(EntitySettings):
 
     Attributes:
         frames: Most shots that one shot remembers, and most keyframes it recalls, the anchor not counted.
-        miss: Expected share of its shot's cast that a keyframe does not show. 0 recalls the fewest keyframes;
-            above 0 each entity gets second and third views while ``frames`` allows.
+        miss: Expected share of its shot's cast that a keyframe does not show. Above 0 each entity gets second and
+            third views while ``frames`` allows; 0 recalls the fewest keyframes, and suits verified ones.
         anchor: How many of the story's first shots every later shot remembers besides.
     """
 
     frames: Annotated[int, Field(ge=1, le=64)] = 4
-    miss: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    miss: Annotated[float, Field(ge=0, lt=1)] = 0.3
     anchor: Annotated[int, Field(ge=0, le=8)] = 0
 
 

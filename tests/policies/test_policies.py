@@ -84,7 +84,8 @@ def line(make_board: MakeBoard, make_keyframe: MakeKeyframe) -> tuple[BoardShot,
         ("earliest_appearance", {}, 8, ["0.0"]),
         ("entity_bank", {}, 8, ["0.0"]),
         ("greedy_coverage", {}, 8, ["0.0"]),
-        ("scheduled_coverage", {}, 8, ["0.0"]),
+        ("scheduled_coverage", {"miss": 0}, 8, ["0.0"]),
+        ("scheduled_coverage", {}, 8, ["0.0", "1.0", "2.0", "3.0"]),
         ("greedy_coverage", {"miss": 0.5}, 3, ["0.0", "1.0", "2.0"]),
         ("graph_ancestors", {}, 3, ["6.0", "7.0", "8.0"]),
         ("recency_frequency", {}, 2, ["7.0", "8.0"]),
@@ -105,8 +106,8 @@ def test_coverage_takes_few_frames_that_show_all(make_board: MakeBoard, make_key
     board = make_board("a", "b", "abc", "d", "abcd")
     keyframes = [make_keyframe(board, k) for k in range(4)]
     for name in ("greedy_coverage", "scheduled_coverage"):
-        assert ids(build(name).recall(board.shots[4], view(board, keyframes), 8)) == ["2.0", "3.0"]
-        assert ids(build(name).recall(board.shots[4], view(board, keyframes), 1)) == ["2.0"]
+        assert ids(build(name, miss=0).recall(board.shots[4], view(board, keyframes), 8)) == ["2.0", "3.0"]
+        assert ids(build(name, miss=0).recall(board.shots[4], view(board, keyframes), 1)) == ["2.0"]
     assert ids(build("earliest_appearance").recall(board.shots[4], view(board, keyframes), 8)) == [
         "0.0", "1.0", "2.0", "3.0",
     ]  # fmt: skip
@@ -119,7 +120,7 @@ def test_ties_go_to_the_shallower_shot_and_then_to_the_better_frame(
     worse, better = make_keyframe(board, 0, 0, 1.0), make_keyframe(board, 0, 1, 2.0)
     deeper = make_keyframe(board, 1, 0, 9.0)
     seen = view(board, [worse, better, deeper])
-    assert ids(build("scheduled_coverage").recall(board.shots[2], seen, 4)) == ["0.1"]
+    assert ids(build("scheduled_coverage", miss=0).recall(board.shots[2], seen, 4)) == ["0.1"]
     assert ids(build("greedy_coverage").recall(board.shots[2], seen, 4)) == ["1.0"]
     assert ids(build("greedy_coverage", rank_by=["aesthetic"]).recall(board.shots[2], seen, 4)) == ["0.0"]
 
