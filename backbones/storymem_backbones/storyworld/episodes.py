@@ -274,6 +274,22 @@ def sample_episode(
     return Episode(title, tier, split, seed, overlap, *used, tuple(made))
 
 
+def sample_chain(seed: int, shots: int = 10, overlap: int = 1) -> Episode:
+    """One scene of a single character in which every shot goes on without a cut: shows whether anything drifts."""
+    rng = random.Random(f"storyworld chain {seed}")
+    look, place = sample_look(rng), sample_setting(rng)
+    who, where = f"the {look.kind}", f"the {place.kind.replace('_', ' ')}"
+    specs = [sample_shot(rng, place, (look,), "medium", "day")]
+    while len(specs) < shots:
+        specs.append(went_on(rng, specs[-1], overlap))
+    made = tuple(
+        EpisodeShot(f"1.{index + 1}", 0, spec, canonical_caption(spec), index == 0, (who, where))
+        for index, spec in enumerate(specs)
+    )
+    title = f"storyworld chain {seed}"
+    return Episode(title, "chain", "test", seed, overlap, {who: look}, {where: place}, {}, made)
+
+
 def to_script(episode: Episode) -> dict[str, Any]:
     """The episode as plain data in the framework's script format; `metadata` says how to rebuild the truth."""
     kinds = (("character", episode.characters), ("place", episode.places), ("object", episode.things))

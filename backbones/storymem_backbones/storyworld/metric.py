@@ -12,7 +12,7 @@ from torch.nn import functional
 from storymem.errors import SettingsError
 from storymem.interfaces import FilmView, Metric
 from storymem.media.clip import Clip
-from storymem_backbones.storyworld.metrics import measure
+from storymem_backbones.storyworld.metrics import Measures, measure
 from storymem_backbones.storyworld.readout import ClipReading, Readout, load_readout, read_clips
 from storymem_backbones.storyworld.settings import ReadoutSettings
 from storymem_backbones.storyworld.understand import understand
@@ -47,9 +47,12 @@ class StoryworldMetric(Metric[ReadoutSettings]):
 
     def measure(self, film: FilmView) -> Mapping[str, float]:
         """See :meth:`Metric.measure`."""
-        shots = list(film.board)
-        readings = [self._read(finished.clip) for finished in film.shots()]
-        return measure([understand(shot.shot.prompt) for shot in shots], readings).summary()
+        return self.samples(film).summary()
+
+    def samples(self, film: FilmView) -> Measures:
+        """All measured values of a film, to be merged with those of others."""
+        told = [understand(shot.shot.prompt) for shot in film.board]
+        return measure(told, [self._read(finished.clip) for finished in film.shots()])
 
     def _read(self, clip: Clip) -> ClipReading:
         if self._readout is None:

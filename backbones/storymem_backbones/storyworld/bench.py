@@ -1,0 +1,228 @@
+"""The storyworld benchmark: films of test episodes, rendered through the framework and measured exactly.
+
+For every memory policy the same episodes are rendered with the same backbone; the renderer's own pictures are measured
+as the floor. Knows nothing about how a backbone works.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storymem.api import Storyteller
+from storymem.film.review import FinishedFilm
+from storymem.interfaces import FinishedShot, Plugin
+from storymem.media.clip import Clip, Frames
+from storymem.media.video import read_clip
+from storymem.plugin import PluginHost
+from storymem.settings import RunSettings
+from storymem.store.runstore import RunStore
+from storymem.storyboard import Storyboard
+from storymem_backbones.storyworld.episodes import Episode, sample_chain, sample_episode, story_script
+from storymem_backbones.storyworld.metric import StoryworldMetric
+from storymem_backbones.storyworld.metrics import Measures, merged
+from storymem_backbones.storyworld.render import render
+from storymem_backbones.storyworld.world import FPS
+
+RENDERER = "renderer"  # the row of the floor
+_PEAK = 255.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """Numbers of one policy (or of the renderer) on one tier.
+
+    Attributes:
+        seconds: For making one shot, on average, selection and writing included.
+        numbers: See `metrics.Measures.summary`; in dB also `handover_psnr` (frames that a shot without a cut
+            repeats, against those handed over) and `seam_psnr` (the frames on both sides of such a seam; motion
+            lowers it, so compare with the renderer's); for chains `colour_change`.
+    """
+
+    tier: str
+    policy: str
+    stories: int
+    shots: int
+    seconds: float
+    numbers: dict[str, float]
+
+
+@dataclass
+class _Film:
+    """A finished film in memory.
+
+    Attributes:
+        repeated: Mean squared differences (0..255 squared) of the frames that shots without a cut repeat of the shot
+            before them, from those that were handed over.
+    """
+
+    board: Storyboard
+    finished: tuple[FinishedShot, ...]
+    repeated: tuple[float, ...] = ()
+
+    def shots(self) -> Iterator[FinishedShot]:
+        """Yield the shots in story order."""
+        yield from self.finished
+
+
+def episodes_of(tier: str, stories: int) -> list[Episode]:
+    """The first test episodes of a tier, or chains of ten shots for the tier "chain"."""
+    if tier == "chain":
+        return [sample_chain(seed) for seed in range(stories)]
+    return [sample_episode(seed, tier) for seed in range(stories)]
+
+
+def _rendered_film(episode: Episode) -> _Film:
+    """The episode as the renderer draws it, without the frames that repeat the previous shot."""
+    board = Storyboard(story_script(episode))
+    pictures = ((render([shot.spec for shot in episode.shots]) + 1) * 127.5).round().byte()
+    frames: Frames = pictures.permute(0, 1, 3, 4, 2).contiguous().numpy()
+    finished = tuple(
+        FinishedShot(place, Clip(clip[shot.spec.overlap :], FPS), ())
+        for place, clip, shot in zip(board, frames, episode.shots, strict=True)
+    )
+    return _Film(board, finished)
+
+
+def _squared_error(first: Frames, second: Frames) -> float:
+    return float(np.square(first.astype(np.float64) - second).mean())
+
+
+def _repeated(store: RunStore, film: FinishedFilm) -> Iterator[float]:
+    """See `_Film.repeated`: the dropped beginning of each clip against the end of the shot before."""
+    files, takes = store.files(), {(take.shot, take.number): take for take in store.takes()}
+    current = {shot.shot: shot for shot in store.current()}
+    for last, shot in pairwise(film.shots()):
+        chosen = current[shot.shot.id]
+        if chosen.first:
+            take = takes[shot.shot.id, chosen.take]
+            clip = read_clip(store.objects.path(take.master, files[take.master].suffix), take.fps)
+            yield _squared_error(clip.frames[: chosen.first], last.clip.frames[-chosen.first :])
+
+
+def seam_errors(film: _Film) -> list[float]:
+    """Mean squared difference (0..255 squared) of the two frames at every seam without a cut."""
+    return [
+        _squared_error(last.clip.frames[-1], shot.clip.frames[0])
+        for last, shot in pairwise(film.finished)
+        if not shot.shot.cut
+    ]
+
+
+def colour_change(film: _Film) -> float:
+    """Largest relative change of a channel's mean or deviation from the first clip to the last."""
+    first, last = (film.finished[at].clip.frames.reshape(-1, 3) for at in (0, -1))
+    changes = [np.abs(stat(last, axis=0) / stat(first, axis=0) - 1).max() for stat in (np.mean, np.std)]
+    return float(max(changes))
+
+
+def _mean_psnr(name: str, errors: Sequence[float]) -> dict[str, float]:
+    values = [10 * np.log10(_PEAK**2 / max(error, 1e-3)) for error in errors]
+    return {name: float(np.mean(values))} if values else {}
+
+
+def summary(films: Sequence[_Film], metric: StoryworldMetric, tier: str) -> dict[str, float]:
+    """All numbers of some films of one tier."""
+    measures: Measures = merged(metric.samples(film) for film in films)
+    numbers = measures.summary()
+    numbers |= _mean_psnr("seam_psnr", [error for film in films for error in seam_errors(film)])
+    numbers |= _mean_psnr("handover_psnr", [error for film in films for error in film.repeated])
+    if tier == "chain":
+        numbers["colour_change"] = float(np.mean([colour_change(film) for film in films]))
+    return numbers
+
+
+def floor(tier: str, stories: int, metric: StoryworldMetric) -> Row:
+    """The renderer's own row: what is left is the error of the read-out."""
+    episodes = episodes_of(tier, stories)
+    started = time.monotonic()
+    films = [_rendered_film(episode) for episode in episodes]
+    shots = sum(len(episode.shots) for episode in episodes)
+    seconds = (time.monotonic() - started) / shots
+    return Row(tier, RENDERER, stories, shots, seconds, summary(films, metric, tier))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all films of a benchmark share.
+
+    Attributes:
+        settings: Of the runs; only the policy is changed.
+        backbone: Built once, used by all films.
+        runs: Folder for the run folders; a film found there is not made again.
+        metric: Reads the films.
+    """
+
+    settings: RunSettings
+    host: PluginHost
+    backbone: Plugin[Any]
+    runs: Path
+    metric: StoryworldMetric
+
+    def film(self, episode: Episode, policy: str) -> tuple[_Film, float]:
+        """One episode's film under one policy, and the seconds it took."""
+        folder = self.runs / policy / episode.title.replace(" ", "_")
+        started = time.monotonic()
+        with Storyteller(folder, self.settings, plugins=self.host, policy=policy, backbone=self.backbone) as teller:
+            teller.render(story_script(episode)).check()
+        seconds = time.monotonic() - started
+        with RunStore(folder, write=False) as store:
+            film = FinishedFilm(store)
+            return _Film(film.board, tuple(film.shots()), tuple(_repeated(store, film))), seconds
+
+    def row(self, tier: str, policy: str, stories: int, progress: Callable[[str], None]) -> Row:
+        """Make and measure the films of one tier under one policy."""
+        films, seconds = list[_Film](), 0.0
+        for episode in episodes_of(tier, stories):
+            film, took = self.film(episode, policy)
+            films.append(film)
+            seconds += took
+            progress(f"{policy}: {episode.title}, {len(episode.shots)} shots in {took:.0f} s")
+        shots = sum(len(film.finished) for film in films)
+        return Row(tier, policy, stories, shots, seconds / shots, summary(films, self.metric, tier))
+
+
+_COLUMNS = (
+    "identity_drift", "accessories", "presence", "place_drift", "adherence/place", "adherence/motion",
+    "adherence/size", "adherence/cast", "handover_psnr", "seam_psnr", "colour_change",
+)  # fmt: skip
+
+
+def closed_share(row: Row, rows: Sequence[Row]) -> float | None:
+    """How much of the identity drift between no memory and the renderer a policy removes, 1 for all of it."""
+    drift = {other.policy: other.numbers.get("identity_drift") for other in rows if other.tier == row.tier}
+    none, least, own = drift.get("none"), drift.get(RENDERER), row.numbers.get("identity_drift")
+    if none is None or least is None or own is None or none == least:
+        return None
+    return (none - own) / (none - least)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}" if abs(value) < 2 else f"{value:.1f}"
+
+
+def report(rows: Sequence[Row]) -> str:
+    """The rows as Markdown: one table of means, one of identity drift by recurrence gap."""
+    gaps = [
+        name for name in dict.fromkeys(n for row in rows for n in row.numbers) if name.startswith("identity_drift/")
+    ]
+    head = ("tier", "policy", "stories", "shots", "s a shot", "drift closed", *_COLUMNS)
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        start = (row.tier, row.policy, str(row.stories), str(row.shots), f"{row.seconds:.2f}")
+        closed = _cell(closed_share(row, rows))
+        lines.append("| " + " | ".join((*start, closed, *(_cell(row.numbers.get(n)) for n in _COLUMNS))) + " |")
+    lines += ["", "Identity drift by shots since the last appearance:", ""]
+    lines += ["| tier | policy | " + " | ".join(name.split("gap_")[1].replace("_", "-") for name in gaps) + " |"]
+    lines.append("|" + "---|" * (2 + len(gaps)))
+    lines += [
+        f"| {row.tier} | {row.policy} | " + " | ".join(_cell(row.numbers.get(name)) for name in gaps) + " |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"

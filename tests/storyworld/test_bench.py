@@ -1,0 +1,70 @@
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from storymem_backbones.storyworld import bench
+from storymem_backbones.storyworld.bench import RENDERER, Row, closed_share, episodes_of, floor, report
+from storymem_backbones.storyworld.bench_cli import app
+from storymem_backbones.storyworld.metric import StoryworldMetric
+from storymem_backbones.storyworld.readout import Readout, ReadoutConfig, save_readout
+from storymem_backbones.storyworld.settings import ReadoutSettings
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("bench_readout")
+    save_readout(Readout(ReadoutConfig((8, 16, 16), 16, 2)), folder)
+    return folder
+
+
+@pytest.fixture
+def small_renders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "render", partial(bench.render, frames=5, height=24, width=40))
+
+
+def _row(policy: str, drift: float) -> Row:
+    return Row("easy", policy, 1, 6, 0.5, {"identity_drift": drift, "identity_drift/gap_1_1": drift})
+
+
+def test_the_closed_share_runs_from_no_memory_to_the_renderer() -> None:
+    rows = [_row(RENDERER, 0.02), _row("none", 0.27), _row("sink_recent", 0.07)]
+    assert [closed_share(row, rows) for row in rows] == pytest.approx([1.0, 0.0, 0.8])
+    assert closed_share(rows[2], rows[2:]) is None
+    text = report(rows)
+    assert "| easy | sink_recent | 1 | 6 | 0.50 | 0.800 | 0.070 |" in text
+    assert "| easy | sink_recent | 0.070 |" in text
+
+
+def test_chains_go_on_without_a_cut() -> None:
+    (chain,) = episodes_of("chain", 1)
+    assert [shot.cut for shot in chain.shots] == [True] + [False] * 9
+    assert len({shot.entities for shot in chain.shots}) == 1
+    assert episodes_of("easy", 2)[1].seed == 1
+
+
+def test_the_floor_measures_the_renderers_own_films(folder: Path, small_renders: None) -> None:
+    row = floor("easy", 1, StoryworldMetric(ReadoutSettings(readout=folder)))
+    assert row.policy == RENDERER
+    assert row.shots == len(episodes_of("easy", 1)[0].shots)
+    assert "adherence/place" in row.numbers
+
+
+def test_the_command_renders_measures_and_reports(folder: Path, tmp_path: Path, small_renders: None) -> None:
+    out = tmp_path / "report.md"
+    arguments = ["storyworld", "--out", str(out), "--runs", str(tmp_path / "runs"), "--backbone", "animatic"]
+    arguments += ["--stories", "1", "--tier", "chain", "--policy", "none", "--readout", str(folder)]
+    arguments += ["--set", "size=160x96", "--set", "frames=5", "--set", "filters=[]"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "| chain | none | 1 | 10 |" in out.read_text()
+    rows = json.loads(out.with_suffix(".json").read_text())
+    assert [row["policy"] for row in rows] == [RENDERER, "none"]
+    assert np.isfinite(rows[1]["numbers"]["handover_psnr"])
+    assert rows[1]["numbers"]["colour_change"] >= 0
