@@ -6,7 +6,7 @@ Draws each layer once; the camera (see ``camera``) then photographs them frame b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -94,7 +94,7 @@ class Staging:
     ) -> None:
         self.stage, self.reading, self.cast = stage, reading, cast
         self.grain = grain
-        self.framing = _FRAMINGS[reading.size]
+        self.framing = _narrowed(reading.size, stage.width, len(cast.figures))
         self.seen = seen
         self.palette = Palette(LIGHTS[reading.hour], HUES.get(reading.place, _hue_of(seen)))
         self.lit = self.palette.for_figures()
@@ -284,6 +284,17 @@ def _hue_of(seen: Frames | None) -> float:
     red, green, blue = seen[:: max(1, len(seen) // 32)].reshape(-1, 3).mean(axis=0).tolist()
     chroma, hue = hue_of((red, green, blue))
     return hue if chroma > 0.008 else _PAPER_HUE
+
+
+def _narrowed(size: Size, width: float, figures: int) -> _Framing:
+    """Return the framing of a size, stepped back until a group fits a square or upright frame; ``width`` in units."""
+    framing = _FRAMINGS[size]
+    needed = min(figures, framing.most) * framing.height * (0.24 if size in _CLOSE else 0.3)
+    factor = max(0.4, min(1.0, 0.92 * width / needed)) if figures > 1 else 1.0
+    height = framing.height * factor
+    # Where feet are seen they stay where they were; elsewhere faces stay near the upper third.
+    lower = _HEAD * (framing.height - height) if size in (Size.WIDE, Size.EXTREME_WIDE) else 14 * (1 - factor)
+    return replace(framing, height=height, head=framing.head + lower)
 
 
 def _stature(look: Look) -> float:
