@@ -26,15 +26,17 @@ class Bounds:
         seconds: Time for one whole answer.
         tick: Called about once a second while bytes arrive; may raise to stop.
         deadline: When the time is up, on the monotonic clock.
+        answered: Whether the server has begun to answer.
     """
 
     seconds: float
     tick: Callable[[], None] = lambda: None
     deadline: float = field(default=0.0, init=False)
+    answered: bool = field(default=False, init=False)
 
     def start(self, tick: Callable[[], None]) -> None:
         """Begin an answer."""
-        self.tick = tick
+        self.tick, self.answered = tick, False
         self.deadline = time.monotonic() + self.seconds
 
 
@@ -46,7 +48,9 @@ class BoundedTransport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; its body is bounded while it is read."""
+        self._bounds.answered = False
         response = self._inner.handle_request(request)
+        self._bounds.answered = True
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _BoundedStream(response.stream, self._bounds)
         return response

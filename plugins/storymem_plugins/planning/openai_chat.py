@@ -90,6 +90,9 @@ class OpenAIChat:
         try:
             return self._received(question, received)
         except openai.APIError as error:
+            lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
+            if lost and self._bounds.answered and not isinstance(error.__cause__, PlanError):
+                raise _Broken(f"the answer broke off ({_short(str(error.__cause__ or error))})") from None
             raise self._failure(error) from None
         except (httpx2.HTTPError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
             # Broken streams and bodies that are no chat completion: the library parses leniently, so a wrong
