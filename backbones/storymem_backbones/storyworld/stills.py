@@ -61,32 +61,38 @@ def text_ids(words: Sequence[Sequence[str]]) -> Tensor:
     return torch.tensor([row + [0] * (TEXT_LENGTH - len(row)) for row in rows])
 
 
-def _blur(pictures: Tensor, strength: Tensor) -> Tensor:
+def _blur(pictures: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
     return blurred(pictures, 1.2 + 3.3 * strength)
 
 
-def _blocks(pictures: Tensor, strength: Tensor) -> Tensor:
-    return torch.stack(
-        [
-            blocky(picture[None], 4 + int(9 * value))[0]
-            for picture, value in zip(pictures, strength.tolist(), strict=True)
-        ]
-    )
+def _blocks(pictures: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    sizes = (4 + 9 * strength).int()
+    result = pictures.clone()
+    for size in range(4, 14):
+        rows = (sizes == size).nonzero()[:, 0]
+        if len(rows):
+            result[rows] = blocky(pictures[rows], size)
+    return result
 
 
-def _noise(pictures: Tensor, strength: Tensor) -> Tensor:
-    grain = torch.randn(pictures.shape, device=pictures.device)
+def _noise(pictures: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    grain = torch.randn(pictures.shape, generator=generator, device=pictures.device)
     return pictures + (0.2 + 0.5 * strength)[:, None, None, None] * grain
 
 
-def _exposure(pictures: Tensor, strength: Tensor) -> Tensor:
-    sign = torch.where(strength * 1000 % 2 < 1, -1.0, 1.0)
-    return pictures + (sign * (0.7 + 0.7 * strength))[:, None, None, None]
+def _exposure(pictures: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """Too dark or too light."""
+    dark = torch.rand(len(pictures), generator=generator, device=pictures.device) < 0.5
+    shift = torch.where(dark, -1.0, 1.0) * (0.7 + 0.7 * strength)
+    return pictures + shift[:, None, None, None]
 
 
-FAULTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "blur": _blur, "blocks": _blocks, "noise": _noise, "exposure": _exposure
-}  # fmt: skip
+FAULTS: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {
+    "blur": _blur,
+    "blocks": _blocks,
+    "noise": _noise,
+    "exposure": _exposure,
+}
 
 
 def spoilt(pictures: Tensor, generator: torch.Generator, only: str = "") -> tuple[Tensor, Tensor]:
@@ -98,5 +104,5 @@ def spoilt(pictures: Tensor, generator: torch.Generator, only: str = "") -> tupl
     for index, (name, fault) in enumerate(FAULTS.items()):
         rows = (kinds == index).nonzero()[:, 0] if not only else torch.arange(count, device=pictures.device)
         if (not only or name == only) and len(rows):
-            result[rows] = fault(pictures[rows], strength[rows]).clamp(-1, 1)
+            result[rows] = fault(pictures[rows], strength[rows], generator).clamp(-1, 1)
     return result, 4.0 - (4.0 - POOR) * strength
