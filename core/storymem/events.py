@@ -38,12 +38,21 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotStarted(ShotEvent):
-    """A worker has the shot; ``mode`` is t2v, m2v, mi2v or mm2v, or ``select`` where only keyframes are chosen."""
+    """A worker has the shot.
+
+    Attributes:
+        mode: t2v, m2v, mi2v or mm2v, or ``select`` where only keyframes are chosen.
+        recalled: Recalled keyframes, as ``shot:frame``.
+        handed_over: How many frames of the shot before were handed over.
+        seed: Of the first attempt.
+        understood: What the backbone makes of the prompt, if it says.
+    """
 
     mode: str
     recalled: tuple[str, ...]
     handed_over: int
     seed: int
+    understood: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

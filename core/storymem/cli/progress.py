@@ -51,6 +51,8 @@ def describe(event: Event) -> str | None:  # noqa: PLR0911 - one line a kind of 
     match event:
         case RunStarted():
             return f"{event.title}: {event.shots} shots with {event.backbone}, into {event.folder}"
+        case ShotStarted(understood=understood) if understood:
+            return f"shot {event.shot}: understood {understood}"
         case ShotFinished(cached=False):
             return f"shot {event.shot}: take {event.take} in {event.seconds:.1f} s"
         case ShotFailed():

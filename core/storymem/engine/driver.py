@@ -165,6 +165,7 @@ class Driver:
                 recalled=tuple(f"{k.shot}:{k.frame}" for k in prepared.recalled),
                 handed_over=prepared.spec.transition.handover,
                 seed=prepared.spec.seed,
+                understood=self._desk.explain(prepared),
             )
         )
         task = self._desk.task(prepared, self._store.temporary)

@@ -157,6 +157,12 @@ class ShotDesk:
             accepted=shot.take is None or bool(shot.take.request["accepted"]),
         )
 
+    def explain(self, shot: PreparedShot) -> str:
+        """Return what the backbone makes of a shot's text; empty where no clip is made."""
+        if shot.take is not None:
+            return ""
+        return self._toolbox.backbone.explain(shot.spec.shot.prompt, shot.spec.subjects)
+
     # -- after --------------------------------------------------------------------------------------------
 
     def reuse(self, shot: PreparedShot) -> bool:

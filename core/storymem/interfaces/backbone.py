@@ -7,7 +7,7 @@ folders: what it needs of them stands in the request.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -134,6 +134,10 @@ class Backbone(Plugin[SettingsT]):
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """Return what this backbone can make, without loading weights."""
+
+    def explain(self, prompt: str, subjects: Sequence[Subject]) -> str:
+        """Return in a few words what the backbone makes of a text, for the user; empty if it has nothing to say."""
+        return ""
 
     @abstractmethod
     def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
