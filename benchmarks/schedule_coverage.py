@@ -230,7 +230,8 @@ def noisy_coverage(
 ) -> tuple[float, float]:
     """Return coverage, in truth, and keyframes recalled, when keyframes show only part of their shot's cast.
 
-    Each of three keyframes a shot misses each entity with probability ``miss``; four draws. ``known`` tells the policy what each keyframe really shows.
+    Each of a shot's three keyframes misses each entity with probability ``miss``; four draws. ``known`` tells the
+    policy what each keyframe really shows.
     """
     covered = needed = shots = frames = 0
     for seed in range(4):
