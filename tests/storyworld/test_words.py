@@ -12,7 +12,7 @@ from storymem_backbones.storyworld.phrasing import varied_caption
 from storymem_backbones.storyworld.sample import sample_spec
 from storymem_backbones.storyworld.tokenizer import END, build_tokenizer, save_tokenizer
 from storymem_backbones.storyworld.tokenizer import vocabulary as token_ids
-from storymem_backbones.storyworld.understand import Concepts, understand, understand_story
+from storymem_backbones.storyworld.understand import Concepts, model_prompt, understand, understand_story
 
 
 def test_the_lexicon_has_several_hundred_words() -> None:
@@ -50,6 +50,16 @@ def test_every_caption_of_a_clip_means_the_same(seed: int) -> None:
     plain = canonical_caption(spec)
     assert understand(plain).caption() == plain
     assert understand(varied_caption(spec, rng)).caption() == plain
+
+
+def test_a_verb_after_two_names_is_told_of_both() -> None:
+    assert understand("The fox and the owl wave").cast == (("fox", "wave"), ("owl", "wave"))
+    assert understand("The fox waves at the owl").cast == (("fox", "wave"), ("owl", ""))
+
+
+def test_the_model_is_told_full_sentences() -> None:
+    assert model_prompt("A kitten on the dunes") == "medium shot cat stands in desert by day"
+    assert model_prompt("Unheard-of words") == ""
 
 
 @given(st.text(max_size=200))

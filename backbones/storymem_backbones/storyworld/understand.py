@@ -33,8 +33,13 @@ class Concepts:
     pan: str = "static"
 
     def caption(self) -> str:
-        """The plain sentence the embedded model was trained on."""
+        """The plain sentence for what was found."""
         return plain_caption(self.size, self.cast, self.place, self.time, self.props, self.pan)
+
+    def completed(self) -> Concepts:
+        """With what a plain sentence always tells: whoever does nothing stands, in a medium shot by day."""
+        cast = tuple((kind, motion or "stand") for kind, motion in self.cast)
+        return replace(self, cast=cast, time=self.time or "day", size=self.size or "medium")
 
 
 def _first(found: list[str], among: tuple[str, ...]) -> str:
@@ -61,7 +66,15 @@ def _cast(found: list[str]) -> tuple[tuple[str, str], ...]:
     cast = list(motions.items())[:MAX_CAST]
     if cast and not any(motion for _, motion in cast):
         cast[0] = (cast[0][0], early)
+    if len(cast) == MAX_CAST and not cast[0][1]:  # a verb after two names is told of both
+        cast[0] = (cast[0][0], cast[1][1])
     return tuple(cast)
+
+
+def model_prompt(prompt: str) -> str:
+    """A free prompt as the plain sentence that the embedded model was trained on; "" if nothing is understood."""
+    concepts = understand(prompt)
+    return concepts.completed().caption() if concepts != Concepts() else ""
 
 
 def understand(prompt: str) -> Concepts:
