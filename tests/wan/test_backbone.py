@@ -288,10 +288,35 @@ def test_out_of_memory_names_the_profile_to_try(make, monkeypatch):
         frames(backbone)
 
 
-def test_streaming_blocks_changes_nothing(make):
-    backbone = make(profile_changes={"offload": "group"})
-    assert np.array_equal(frames(backbone, 2, 1), frames(make(), 2, 1))
-    assert np.array_equal(frames(backbone, 2, 1), frames(make(), 2, 1))
+@pytest.mark.parametrize("linear_fp8", ["none", "weights"])
+def test_streaming_blocks_changes_nothing(make, lora_files, linear_fp8):
+    settings = {"loras": (LoraChoice(**lora_files),)}
+    streamed = make(profile_changes={"offload": "group", "linear_fp8": linear_fp8}, **settings)
+    wanted = frames(make(profile_changes={"linear_fp8": linear_fp8}, **settings), 2, 1)
+    assert np.array_equal(frames(streamed, 2, 1), wanted)
+    assert np.array_equal(frames(streamed, 2, 1), wanted)
+
+
+def test_ranks_that_ended_are_started_again(make, monkeypatch):
+    from storymem_backbones.wan.parallel import ParallelPipeline
+
+    started = []
+
+    class Ended(ParallelPipeline):
+        running = False
+
+        def __init__(self):
+            started.append(self)
+            self._processes, self._connections = [], []
+
+        def __call__(self, shot, sampling, progress):
+            return np.zeros((shot.frames, shot.height, shot.width, 3), np.uint8)
+
+    monkeypatch.setattr("storymem_backbones.wan.backbone.start_pipeline", lambda *_, **__: Ended())
+    backbone = make(fresh=True)
+    frames(backbone)
+    frames(backbone)
+    assert len(started) == 2
 
 
 @pytest.mark.parametrize("linear_fp8", ["weights", "weights_and_activations"])
@@ -321,6 +346,13 @@ def test_the_log_says_what_a_lora_changed(make, lora_files, caplog):
     with caplog.at_level(logging.INFO, "storymem_backbones"):
         frames(make(fresh=True, loras=(LoraChoice(**lora_files),)))
     assert "20 layers of the low-noise expert, scale 2" in caplog.text
+
+
+def test_doctor_looks_for_lora_files(make, lora_files, tmp_path):
+    loras = (LoraChoice(high=lora_files["high"], low=tmp_path / "absent.safetensors"),)
+    checks = {check.name: check for check in make(fresh=True, loras=loras).doctor()}
+    assert checks["lora m2v, high noise"].ok
+    assert "does not exist" in checks["lora m2v, low noise"].detail
 
 
 def test_doctor_predicts_without_loading(make):

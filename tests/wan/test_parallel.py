@@ -64,19 +64,24 @@ def test_two_ranks_make_the_clip_of_one_and_can_be_cancelled(ranks, tiny_folder,
             pipeline(shot, FEW, stop)
         assert np.array_equal(pipeline(shot, FEW), frames)
     finally:
-        pipeline.remove_all_hooks()
+        pipeline.close()
     assert told == [(n, 4) for n in range(5)]
     assert same(frames, single(shot, FEW))
 
 
 @pytest.mark.parametrize(
-    ("how", "message"),
-    [("raises", "rank 1 failed .*RuntimeError: no more electricity"), ("dies", r"rank 1 died \(exit code 3\)")],
+    ("how", "kind", "message"),
+    [
+        ("raises", GenerationError, "rank 1 failed .*RuntimeError: no more electricity"),
+        ("dies", GenerationError, r"rank 1 died \(exit code 3\)"),
+        ("out of memory", torch.OutOfMemoryError, "CUDA out of memory"),
+    ],
 )
-def test_a_rank_that_fails_ends_all_with_its_error(ranks, shot, how, message):
+def test_a_rank_that_fails_ends_all_with_its_error(ranks, shot, how, kind, message):
     pipeline = ParallelPipeline(partial(ranks.fake, how), 2, "cpu")
-    with pytest.raises(GenerationError, match=message):
+    with pytest.raises(kind, match=message):
         pipeline(shot, FEW, lambda *_: None)
+    assert not pipeline.running
 
 
 def test_a_rank_that_cannot_start_says_why(ranks):

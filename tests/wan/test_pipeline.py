@@ -146,6 +146,36 @@ def test_each_expert_works_in_its_own_range(tiny_folder, monkeypatch):
     assert len(seen) == 8
 
 
+def test_denoising_is_the_published_loop(tiny_folder):
+    """Written out: [noise 16, mask 4, latents 16], guidance in float32, the expert by the timestep, UniPC."""
+    from storymem_backbones.wan import m2v_scheduler
+
+    pipeline = load(tiny_folder)
+    inputs, sampling = shot(2, 1), Sampling(steps=6, guidance_high=3.0, guidance_low=4.0)
+    y, text = pipeline.encode_conditioning(inputs), pipeline.encode_text(inputs, sampling)
+    noise = torch.randn(inputs.latent_shape, generator=torch.Generator().manual_seed(inputs.seed))
+    made = pipeline.denoise(noise, y, text, sampling, memory_frames=2)
+    assert y[0, :4, :3].eq(1).all()
+    assert y[0, :4, 3:].eq(0).all()
+    x = noise
+    scheduler = m2v_scheduler(6, 4.0)
+    for t in scheduler.timesteps:
+        model, scale = (pipeline.transformer, 3.0) if t >= 900 else (pipeline.transformer_2, 4.0)
+        with torch.no_grad():
+            cond, uncond = (model(torch.cat([x, y], 1), t[None], text[[n]]).sample for n in (0, 1))
+        x = scheduler.step(uncond + scale * (cond - uncond), t, x).prev_sample
+    torch.testing.assert_close(made, x, atol=0, rtol=0)
+    with torch.no_grad():
+        mean, std = (
+            torch.tensor(v).view(1, 16, 1, 1, 1)
+            for v in (pipeline.vae.config.latents_mean, pipeline.vae.config.latents_std)
+        )
+        video = pipeline.vae.decode(x[:, :, 2:] * std + mean).sample[0]
+    assert np.array_equal(
+        pipeline(inputs, sampling), ((video.clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 3, 0).byte().numpy()
+    )
+
+
 def test_guidance_of_each_expert_is_its_own(pipeline):
     base = pipeline(shot(1), Sampling(steps=8))
     assert not np.array_equal(pipeline(shot(1), Sampling(steps=8, guidance_high=6)), base)

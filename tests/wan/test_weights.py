@@ -54,7 +54,7 @@ BROKEN = {
     ),
     "t2v": (
         lambda f: edit(f / "transformer_2" / "config.json", in_channels=16),
-        r"transformer_2 has 16 input channels; needed is a image-to-video model \(36\)",
+        r"transformer_2 has 16 input channels; needed is an image-to-video model \(36\)",
     ),
     "wan 2.1": (lambda f: edit(f / "transformer" / "config.json", image_dim=1280), "Wan 2.1 model"),
     "no config": (lambda f: (f / "transformer" / "config.json").unlink(), "transformer/config.json is missing"),

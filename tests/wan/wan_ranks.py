@@ -35,6 +35,10 @@ def fake(how: str):
         if os.environ["RANK"] == "1":
             if how == "dies":
                 os._exit(3)
+            if how == "out of memory":
+                import torch
+
+                raise torch.OutOfMemoryError("CUDA out of memory")
             raise RuntimeError("no more electricity")
         return np.zeros((1, 1, 1, 3), np.uint8)
 

@@ -4,7 +4,7 @@ Loads weights at the first shot and keeps them. Knows nothing about stories, gra
 """
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ class WanBackbone(Backbone[WanSettings]):
     def doctor(self) -> Sequence[Check]:
         """Whether weights and device are there, and what a shot of native size will take."""
         manifest, profile = self._manifest(), self.settings.resolved_profile()
-        checks = [self._weights_check(), self._device_check(profile)]
+        checks = [self._weights_check(), *self._lora_checks(), self._device_check(profile)]
         for memory in (0, manifest.max_memory):
             need = self.estimate(manifest.width, manifest.height, manifest.frames, memory)
             fits = profile.device == "cpu" or need.gpu_bytes / GIB <= profile.gpu_memory
@@ -127,7 +127,11 @@ class WanBackbone(Backbone[WanSettings]):
         """Drop the weights and give their memory back."""
         if self._loaded is None:
             return
-        self._loaded[1].remove_all_hooks()
+        pipeline = self._loaded[1]
+        if isinstance(pipeline, ParallelPipeline):
+            pipeline.close()
+        else:
+            pipeline.remove_all_hooks()
         self._loaded = None
         gc.collect()
         if torch.cuda.is_available():
@@ -135,7 +139,9 @@ class WanBackbone(Backbone[WanSettings]):
 
     def _pipeline(self, text_to_video: bool) -> WanMemoryPipeline | ParallelPipeline:
         if self._loaded is not None and self._loaded[0] == text_to_video:
-            return self._loaded[1]
+            loaded = self._loaded[1]
+            if not isinstance(loaded, ParallelPipeline) or loaded.running:
+                return loaded
         require_device(self.settings.resolved_profile(), self.settings.profile)
         model = self.settings.text_to_video if text_to_video else self.settings
         assert model is not None
@@ -181,6 +187,14 @@ class WanBackbone(Backbone[WanSettings]):
         return Check(
             "weights", True, f"{folder}: {len(info.experts)} expert(s) of {info.transformer['num_layers']} blocks"
         )
+
+    def _lora_checks(self) -> Iterator[Check]:
+        folder = self._folder_if_there() or Path()
+        for lora in stacked_loras(self.settings, self._manifest(), folder):
+            for side, path in (("high", lora.high), ("low", lora.low)):
+                if path is not None:
+                    found = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "does not exist"
+                    yield Check(f"lora {lora.name}, {side} noise", path.is_file(), f"{path}: {found}")
 
     def _device_check(self, profile: Profile) -> Check:
         try:

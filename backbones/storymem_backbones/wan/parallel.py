@@ -78,6 +78,7 @@ class ParallelPipeline:
 
         Raises:
             StoryMemError: The first error of any rank; all ranks are then ended.
+            torch.OutOfMemoryError: A GPU is out of memory; likewise.
         """
         self._send((shot, sampling or Sampling()))
         while True:
@@ -87,7 +88,12 @@ class ParallelPipeline:
                 return frames
             self._send(self._go_on(progress, messages[0].content))
 
-    def remove_all_hooks(self) -> None:
+    @property
+    def running(self) -> bool:
+        """Whether the ranks are there; they are not after a failure."""
+        return bool(self._processes)
+
+    def close(self) -> None:
         """End all ranks."""
         for connection in self._connections:
             connection.close()
@@ -134,14 +140,14 @@ class ParallelPipeline:
                 messages[rank] = message
         return [messages[rank] for rank in range(len(messages))]
 
-    def _failed(self, rank: int, message: Message | None) -> StoryMemError:
+    def _failed(self, rank: int, message: Message | None) -> Exception:
         if message is None:
             self._processes[rank].join(5)
             code = self._processes[rank].exitcode
-        self.remove_all_hooks()
+        self.close()
         if message is None:
             return GenerationError(f"rank {rank} died (exit code {code}); all ranks were ended, render again to go on")
-        if isinstance(message.content, StoryMemError):
+        if isinstance(message.content, StoryMemError | torch.OutOfMemoryError):
             return message.content
         return GenerationError(f"rank {rank} failed and all ranks were ended: {message.content}")
 
@@ -186,6 +192,8 @@ def run_rank(rank: int, ranks: int, port: int, device: str, build: Builder, conn
             connection.send(_make(pipeline, shot, sampling, rank, connection))
     except StoryMemError as error:
         connection.send(Message("error", error))
+    except torch.OutOfMemoryError as error:
+        connection.send(Message("error", torch.OutOfMemoryError(str(error))))
     except Exception as error:
         traceback.print_exc()
         connection.send(Message("error", f"{type(error).__name__}: {error}"))

@@ -169,9 +169,9 @@ def _check_transformer(path: Path, expert: str, config: dict[str, Any], text_to_
     channels = config.get("in_channels")
     wanted = LATENT_CHANNELS if text_to_video else INPUT_CHANNELS
     if channels != wanted:
-        kinds = {LATENT_CHANNELS: "text-to-video", INPUT_CHANNELS: "image-to-video"}
+        kinds = {LATENT_CHANNELS: "a text-to-video", INPUT_CHANNELS: "an image-to-video"}
         raise WeightsError(
-            f"{path}: {expert} has {channels} input channels; needed is a {kinds[wanted]} model ({wanted}), "
+            f"{path}: {expert} has {channels} input channels; needed is {kinds[wanted]} model ({wanted}), "
             f"such as "
             f"{DEFAULT_WEIGHTS if not text_to_video else 'Wan-AI/Wan2.2-T2V-A14B-Diffusers'}"
         )
