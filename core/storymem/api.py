@@ -23,7 +23,7 @@ from pydantic_core import to_json
 from storymem.engine.cancel import CancelToken
 from storymem.engine.driver import Driver, Tally
 from storymem.engine.plan import Planner, StoryPlan, with_overrides
-from storymem.engine.references import import_references
+from storymem.engine.references import check_references, import_references
 from storymem.engine.shots import DoneShot, ShotDesk
 from storymem.engine.toolbox import Toolbox, ToolboxRecipe, policy_of
 from storymem.engine.worker import WorkerRecipe
@@ -150,6 +150,7 @@ class Storyteller:
         story, folder = self._script(script, base)
         toolbox = self._tools()
         self._plan(story, toolbox)  # everything is checked before the run folder is touched
+        check_references(story, folder)
         with RunStore(self.folder, write=True) as store, self._sinks() as sinks:
             emit = _serialised([*([on_event] if on_event else []), *(sink.handle for sink in sinks)])
             self._claim(store, story, folder)

@@ -55,6 +55,7 @@ def settings_from(
     elif Path(FILE_NAME).is_file():
         layers.append(file_layer(Path(FILE_NAME)))
     layers.append(environment_layer(os.environ))
-    layers.append(assignments_layer("command line", assignments or []))
+    # Before --set, so that "--backbone wan --set backbone.profile=24gb" is a setting of that backbone.
     layers.append(Layer("command line", {key: value for key, value in shortcuts.items() if value is not None}))
+    layers.append(assignments_layer("command line", assignments or []))
     return resolve(layers, host.registry.suggestions)

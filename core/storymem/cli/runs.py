@@ -154,14 +154,14 @@ def _override(store: RunStore, shot: str, seed: int | None, prompt: str | None) 
     before = store.overrides().get(shot, Override(None, None))
     if seed is None and prompt is None:
         story = _board(store).script
-        seed = shot_seed(story.seed, shot, attempt=len(store.takes(shot)))
+        seed = shot_seed(story.seed, shot, attempt=max((take.number for take in store.takes(shot)), default=0))
     return Override(before.seed if seed is None else seed, before.prompt if prompt is None else prompt)
 
 
 def _status_rows(store: RunStore) -> list[dict[str, object]]:
     from dataclasses import asdict
 
-    current = {c.shot: c for c in store.current()}
+    current = {c.shot: c for c in store.finished()}
     takes_by_number = {(t.shot, t.number): t for t in store.takes()}
     selections, failures = store.selections(), store.failures()
     rows: list[dict[str, object]] = []

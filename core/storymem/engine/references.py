@@ -15,6 +15,13 @@ from storymem.store.records import Selection, StoredKeyframe
 from storymem.store.runstore import REFERENCES, RunStore
 
 
+def check_references(script: StoryScript, base: Path) -> None:
+    """Read every reference image, so that a bad one is known before anything is made; raises as the import does."""
+    for entity in script.entities:
+        for reference in entity.references:
+            read_reference(reference_path(base, entity.id, reference))
+
+
 def import_references(script: StoryScript, base: Path, store: RunStore) -> tuple[Keyframe, ...]:
     """Copy the script's reference images into the run, losslessly, and return them as keyframes.
 
@@ -38,7 +45,6 @@ def import_references(script: StoryScript, base: Path, store: RunStore) -> tuple
             )
             stored.append(StoredKeyframe(keyframes[-1].id, index, record.digest, {}))
             files.append(record)
-    if keyframes:
-        key = digest("references", {"ids": [k.id for k in keyframes]})
-        store.add_selection(Selection(key, REFERENCES, tuple(stored), ()), files)
+    key = digest("references", {"ids": [k.id for k in keyframes]})
+    store.set_references(Selection(key, REFERENCES, tuple(stored), ()), files)
     return tuple(keyframes)

@@ -36,7 +36,7 @@ class FinishedFilm:
         self.board = Storyboard(story)
         self._store = store
         self._files = store.files()
-        self._current = {current.shot: current for current in store.current()}
+        self._current = {current.shot: current for current in store.finished()}
         self._takes = {(take.shot, take.number): take for take in store.takes()}
         missing = [shot.id for shot in self.board if shot.id not in self._current]
         if missing:

@@ -122,6 +122,16 @@ class RunStore:
         )
         return [CurrentShot(*row) for row in rows]
 
+    def finished(self) -> list[CurrentShot]:
+        """Return the current shots of which nothing was lost to damage, in story order."""
+        takes = {(take.shot, take.number) for take in self.takes()}
+        selections, views = set(self.selections()), set(self.views().values())
+        return [
+            shot
+            for shot in self.current()
+            if (shot.shot, shot.take) in takes and shot.selection in selections and shot.view in views
+        ]
+
     def files(self) -> dict[str, FileRecord]:
         """Return all stored files by digest."""
         rows = self._db.execute("SELECT digest, suffix, size, mtime_ns FROM objects")
@@ -139,11 +149,14 @@ class RunStore:
                 take, key = done.take, done.selection.key
                 self._set_current(CurrentShot(take.shot, done.position, take.number, done.view, key, done.first))
 
-    def add_selection(self, selection: Selection, files: Iterable[FileRecord]) -> None:
-        """Keep a selection that belongs to no take: the story's reference images."""
+    def set_references(self, selection: Selection, files: Iterable[FileRecord]) -> None:
+        """Keep the story's reference images, a selection that belongs to no take, in place of the ones before."""
         with self._transaction():
             self._add_files(files)
-            self._insert_selection(selection)
+            self._db.execute("DELETE FROM selections WHERE shot = ?", (REFERENCES,))
+            self._db.execute("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
+            if selection.keyframes:
+                self._insert_selection(selection)
 
     def set_current(self, shots: Iterable[CurrentShot]) -> None:
         """Record what these shots are at present, and that they did not fail."""
