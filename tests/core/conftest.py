@@ -14,7 +14,7 @@ import pytest
 # Test modules are imported one by one and have no package; what they share is found here.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from core_support import Stage  # noqa: E402
+from core_support import Program, Stage  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +49,9 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def stage(tmp_path: Path) -> Stage:
     """A folder for runs of the tiny backbone, with a journal of what it made."""
     return Stage(tmp_path)
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """The command line, run inside this process."""
+    return Program(monkeypatch, capsys)

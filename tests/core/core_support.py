@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 from storymem.api import RunResult, Storyteller
 from storymem.engine.cancel import CancelToken
 from storymem.events import Event
@@ -185,6 +187,40 @@ def storymem(*args: str | Path, cwd: Path, env: Mapping[str, str] | None = None)
         timeout=50,
         check=False,
     )
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Program:
+    """The program inside this process: the same ``main``, without the seconds that 50 interpreters take to start."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
+        from storymem.cli.main import main
+
+        self._capsys.readouterr()
+        with self._monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", ["storymem", *map(str, args)])
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            try:
+                main()
+                code = 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+        out, err = self._capsys.readouterr()
+        return Done(code, out, err)
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:

@@ -44,9 +44,9 @@ def test_later_sources_win_and_every_key_remembers_its_own(tmp_path: Path, monke
     monkeypatch.setenv("STORYMEM_SEED", "3")
     monkeypatch.setenv("STORYMEM_DISABLE_PLUGINS", "all")
     stored = json.dumps({"budget": 1, "crf": 1, "workers": 1, "seed": 1, "frames": 9})
-    found = settings_from(PluginHost(), None, ["workers=4", "seed=4"], {"seed": 5}, stored)
+    found = settings_from(PluginHost(), None, ["seed=4"], {"seed": 5, "workers": 4}, stored)
     got = found.settings
-    assert (got.frames, got.budget, got.crf, got.workers, got.seed) == (9, 2, 30, 4, 5)
+    assert (got.frames, got.budget, got.crf, got.workers, got.seed) == (9, 2, 30, 4, 4)
     assert dict(found.origins) == {
         "frames": "run folder",
         "budget": "storymem.toml",
