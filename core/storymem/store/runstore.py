@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -65,6 +66,8 @@ class RunStore:
     def close(self) -> None:
         """Close the database and release the lock."""
         self._db.close()
+        if self._lock is not None:
+            shutil.rmtree(self.temporary, ignore_errors=True)  # a backbone that hung may still write there
         self._unlock()
 
     def __enter__(self) -> RunStore:
@@ -336,9 +339,13 @@ class RunStore:
             return "unknown pid"
 
     def _clean(self) -> None:
-        """Remove what a killed process left: half-written files, and finished ones that were never committed."""
-        shutil.rmtree(self.temporary)
-        self.temporary.mkdir()
+        """Remove what a killed process left: half-written files, and finished ones that were never committed.
+
+        Each run writes to a folder of its own: a worker that outlived its engine must not meet the next one's files.
+        """
+        shutil.rmtree(self.temporary, ignore_errors=True)  # an orphan may still write there; its files go next time
+        self.temporary /= secrets.token_hex(4)
+        self.temporary.mkdir(parents=True)
         self.objects.sweep(set(self.files()))
 
     def _unlock(self) -> None:
