@@ -25,6 +25,7 @@ from storymem.interfaces import (
     Keyframe,
     MemoryStore,
     Mode,
+    NoSettings,
     PluginSettings,
     Progress,
 )
@@ -173,8 +174,8 @@ def _quarters(frame: Frames) -> NDArray[np.float32]:
 class DictStore(MemoryStore):
     """A store in this process's memory; nothing is written to the folder."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: NoSettings | None = None) -> None:
+        super().__init__(settings)
         self._owners: dict[str, tuple[Keyframe, ...]] = {}
         self._vectors: dict[str, dict[str, NDArray[np.float32]]] = {}
 

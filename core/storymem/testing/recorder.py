@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from storymem.events import Event, ShotEvent
-from storymem.interfaces import EventSink
+from storymem.interfaces import EventSink, NoSettings
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -17,8 +17,8 @@ class EventRecorder(EventSink):
         events: In order of arrival.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: NoSettings | None = None) -> None:
+        super().__init__(settings)
         self.events: list[Event] = []
 
     def handle(self, event: Event) -> None:
