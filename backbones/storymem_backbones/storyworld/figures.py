@@ -14,7 +14,7 @@ from torch import Tensor
 from storymem_backbones.storyworld import sdf
 from storymem_backbones.storyworld.heads import HeadFrame, draw_behind_head, draw_head
 from storymem_backbones.storyworld.motion import Pose
-from storymem_backbones.storyworld.painter import INK, Canvas, Figure, mixed, spread
+from storymem_backbones.storyworld.painter import INK, Canvas, Figure, constant, mixed, spread
 
 SCALE = {
     "fox": 0.95, "cat": 0.9, "dog": 0.95, "bear": 1.1, "rabbit": 0.86, "owl": 0.84, "mouse": 0.78,
@@ -141,7 +141,7 @@ def _head_frame(figure: Figure, pose: Pose) -> HeadFrame:
 
 def _limb_colours(kind: str, paint: Paint) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Leg, shoe, sleeve and hand colours."""
-    ink = torch.tensor(INK, device=paint.coat.device)
+    ink = constant(INK, paint.coat.device)
     if kind == "boy":
         return paint.skin, mixed(paint.coat, ink, 0.4), paint.outfit, paint.skin
     if kind == "man":
@@ -153,7 +153,7 @@ def _limb_colours(kind: str, paint: Paint) -> tuple[Tensor, Tensor, Tensor, Tens
         return dark, paint.coat, dark, paint.coat
     if kind == "owl":
         return (
-            paint.accent * 0 + torch.tensor((0.93, 0.65, 0.2), device=ink.device),
+            paint.accent * 0 + constant((0.93, 0.65, 0.2), ink.device),
             paint.coat,
             paint.coat,
             paint.coat,

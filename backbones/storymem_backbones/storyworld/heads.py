@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld import sdf
-from storymem_backbones.storyworld.painter import INK, Figure, mixed, spread
+from storymem_backbones.storyworld.painter import INK, Figure, constant, mixed, spread
 
 _CREAM = (0.99, 0.95, 0.88)
 _PINK = (0.96, 0.66, 0.66)
@@ -83,7 +83,7 @@ def _pigtails(figure: Figure, head: HeadFrame, coat: Tensor, accent: Tensor) -> 
 
 def draw_behind_head(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, accent: Tensor) -> None:
     """Ears and hair that lie behind body and head."""
-    pink = torch.tensor(_PINK, device=coat.device)
+    pink = constant(_PINK, coat.device)
     match kind:
         case "fox":
             _pointed_ears(figure, head, coat, mixed(coat, INK, 0.7), 0.085, 0.22)
@@ -104,8 +104,8 @@ def draw_behind_head(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, a
 
 
 def _eyes(figure: Figure, head: HeadFrame, spread_x: float, height: float, size: float) -> None:
-    ink = torch.tensor(INK, device=figure.u.device)
-    white = torch.ones(3, device=figure.u.device)
+    ink = constant(INK, figure.u.device)
+    white = constant((1.0, 1.0, 1.0), figure.u.device)
     for side in (-1.0, 1.0):
         u, v = head.face_u - side * spread_x, head.face_v - height
         figure.mark(sdf.ellipse(u, v, 0.8 * size, size), ink[None])
@@ -113,14 +113,14 @@ def _eyes(figure: Figure, head: HeadFrame, spread_x: float, height: float, size:
 
 
 def _smile(figure: Figure, head: HeadFrame, height: float, width: float, inside: Tensor) -> None:
-    ink = torch.tensor(INK, device=figure.u.device)
+    ink = constant(INK, figure.u.device)
     u, v = head.face_u, head.face_v - height
     arc = (sdf.circle(u, v - 0.6 * width, width)).abs() - 0.011
     figure.mark(torch.maximum(arc, v - 0.02 + 0.0 * u), ink[None], inside)
 
 
 def _blush(figure: Figure, head: HeadFrame, inside: Tensor) -> None:
-    pink = torch.tensor(_PINK, device=figure.u.device)
+    pink = constant(_PINK, figure.u.device)
     for side in (-1.0, 1.0):
         shape = sdf.ellipse(head.face_u - side * 0.135, head.face_v + 0.055, 0.038, 0.025)
         figure.mark(shape, pink[None], inside * 0.75)
@@ -128,8 +128,8 @@ def _blush(figure: Figure, head: HeadFrame, inside: Tensor) -> None:
 
 def _muzzled(figure: Figure, head: HeadFrame, kind: str, coat: Tensor) -> None:
     """Head of a furry animal: skull, light muzzle or cheeks, nose, mouth, eyes."""
-    ink = torch.tensor(INK, device=coat.device)
-    cream, pink = torch.tensor(_CREAM, device=coat.device), torch.tensor(_PINK, device=coat.device)
+    ink = constant(INK, coat.device)
+    cream, pink = constant(_CREAM, coat.device), constant(_PINK, coat.device)
     rx, ry = _ROUND.get(kind, (0.225, 0.2))
     skull = figure.part(sdf.ellipse(head.u, head.v, rx, ry), coat, figure.glow(0.0, 0.7, 0.26))
     fu, fv = head.face_u, head.face_v
@@ -153,7 +153,7 @@ def _muzzled(figure: Figure, head: HeadFrame, kind: str, coat: Tensor) -> None:
 
 
 def _owl(figure: Figure, head: HeadFrame, coat: Tensor) -> None:
-    ink = torch.tensor(INK, device=coat.device)
+    ink = constant(INK, coat.device)
     rx, ry = _ROUND["owl"]
     skull = figure.part(sdf.ellipse(head.u, head.v, rx, ry), coat, figure.glow(0.0, 0.7, 0.26))
     for side in (-1.0, 1.0):
@@ -162,7 +162,7 @@ def _owl(figure: Figure, head: HeadFrame, coat: Tensor) -> None:
         figure.mark(sdf.circle(u, v, 0.052), ink[None], skull)
         figure.mark(sdf.circle(u + 0.016, v - 0.018, 0.018), torch.ones_like(ink)[None], skull)
     beak = sdf.spike(head.face_u, -(head.face_v + 0.02), 0.045, 0.09)
-    figure.mark(beak, torch.tensor((0.96, 0.68, 0.18), device=coat.device)[None])
+    figure.mark(beak, constant((0.96, 0.68, 0.18), coat.device)[None])
 
 
 def _robot(figure: Figure, head: HeadFrame, coat: Tensor, accent: Tensor) -> None:
@@ -173,7 +173,7 @@ def _robot(figure: Figure, head: HeadFrame, coat: Tensor, accent: Tensor) -> Non
         figure.part(sdf.box(head.u - side * 0.23, head.v, 0.03, 0.06, 0.015), mixed(coat, 0.0, 0.3))
     figure.part(sdf.box(head.u, head.v, 0.22, 0.175, 0.06), coat, figure.glow(0.0, 0.7, 0.26))
     figure.mark(sdf.box(head.face_u, head.face_v - 0.01, 0.16, 0.105, 0.05), dark)
-    glow = torch.tensor((0.55, 0.98, 0.95), device=coat.device)[None]
+    glow = constant((0.55, 0.98, 0.95), coat.device)[None]
     for side in (-1.0, 1.0):
         figure.mark(sdf.circle(head.face_u - side * 0.075, head.face_v - 0.03, 0.034), glow)
     figure.mark(sdf.box(head.face_u, head.face_v + 0.05, 0.05, 0.01, 0.01), glow)

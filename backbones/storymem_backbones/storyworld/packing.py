@@ -11,6 +11,7 @@ from torch import Tensor
 
 from storymem_backbones.storyworld.figures import SCALE
 from storymem_backbones.storyworld.motion import Track
+from storymem_backbones.storyworld.painter import constant
 from storymem_backbones.storyworld.scenery import Ramp, ramp
 from storymem_backbones.storyworld.world import (
     HATS,
@@ -155,7 +156,7 @@ class Batch:
         return before[:, None] * torch.minimum(clock, turn) + after[:, None] * (clock - turn).clamp(min=0)
 
     def _walked(self, slot: int, frames: int) -> Tensor:
-        speed = torch.tensor([walk_velocity(motion) for motion in (*MOTIONS, "")], device=self.clip.device)
+        speed = constant(tuple(walk_velocity(motion) for motion in (*MOTIONS, "")), self.clip.device)
         row = self.cast[:, slot]
         present = (row[:, 0] >= 0).float()
         return self._moved(speed[row[:, 15].long()] * present, speed[row[:, 14].long()] * present, frames)

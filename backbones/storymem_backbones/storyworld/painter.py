@@ -7,6 +7,7 @@ outline around each part and the whole, and is laid onto the canvas at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,6 +17,12 @@ from storymem_backbones.storyworld import sdf
 INK = (0.16, 0.11, 0.14)
 
 
+@lru_cache(maxsize=1024)
+def constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """Fixed numbers on a device; kept, because copying them there again and again is what a GPU would wait for."""
+    return torch.tensor(values, device=device)
+
+
 def spread(colour: Tensor) -> Tensor:
     """(N, 3) -> (N, 3, 1, 1)."""
     return colour[..., None, None]
@@ -23,7 +30,7 @@ def spread(colour: Tensor) -> Tensor:
 
 def mixed(a: Tensor, b: Tensor | tuple[float, float, float] | float, share: float | Tensor) -> Tensor:
     """Colour `a` (N, 3) moved by `share` in [0, 1] towards `b`."""
-    target = torch.as_tensor(b, dtype=a.dtype, device=a.device)
+    target = constant(b, a.device) if isinstance(b, tuple) else b
     return a + (target - a) * share
 
 
@@ -40,7 +47,8 @@ class Canvas:
 
     def colour(self, value: Tensor | tuple[float, float, float]) -> Tensor:
         """`value` as (N, 3)."""
-        return torch.as_tensor(value, dtype=self.rgb.dtype, device=self.rgb.device).expand(self.rgb.shape[0], 3)
+        paint = constant(value, self.rgb.device) if isinstance(value, tuple) else value
+        return paint.expand(self.rgb.shape[0], 3)
 
     def fill(
         self,
@@ -74,7 +82,7 @@ class Figure:
 
     def __post_init__(self) -> None:
         shape = self.u.shape
-        ink = torch.tensor(INK, device=self.u.device)
+        ink = constant(INK, self.u.device)
         self.rgb = spread(ink).expand(shape[0], 3, *shape[1:]).clone()
         self.distance = torch.full_like(self.u, 10.0)
 
@@ -89,7 +97,7 @@ class Figure:
     def part(self, distance: Tensor, colour: Tensor, shade: Tensor | None = None, outlined: bool = True) -> Tensor:
         """Add a solid part; returns its coverage (N, H, W), to clip marks on it."""
         if outlined:
-            ink = torch.tensor(INK, device=self.u.device)
+            ink = constant(INK, self.u.device)
             self._lay(sdf.cover(distance - 0.8 * self.ink_width, self.pixel), spread(ink))
         mask = sdf.cover(distance, self.pixel)
         paint = spread(colour) if shade is None else spread(colour) * shade[:, None]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld import sdf
-from storymem_backbones.storyworld.painter import Canvas, Figure, mixed
+from storymem_backbones.storyworld.painter import Canvas, Figure, constant, mixed
 
 
 def _ball(figure: Figure, colour: Tensor) -> None:
@@ -27,21 +27,21 @@ def _crate(figure: Figure, colour: Tensor) -> None:
 
 
 def _lantern(figure: Figure, colour: Tensor) -> None:
-    glow = torch.tensor((1.0, 0.93, 0.62), device=colour.device)
+    glow = constant((1.0, 0.93, 0.62), colour.device)
     figure.part(sdf.circle(figure.u, figure.v - 0.32, 0.06).abs() - 0.012, mixed(colour, 0.0, 0.3))
     figure.part(sdf.box(figure.u, figure.v - 0.15, 0.1, 0.15, 0.03), colour)
     figure.mark(sdf.box(figure.u, figure.v - 0.15, 0.06, 0.09, 0.02), glow[None])
 
 
 def _flower(figure: Figure, colour: Tensor) -> None:
-    green = torch.tensor((0.25, 0.56, 0.32), device=colour.device)[None]
+    green = constant((0.25, 0.56, 0.32), colour.device)[None]
     figure.part(sdf.segment(figure.u, figure.v, 0.0, 0.0, 0.0, 0.3, 0.02), green)
     figure.part(sdf.ellipse(figure.u - 0.07, figure.v - 0.12, 0.07, 0.03), green)
     petals = torch.full_like(figure.u, 9.0)
     for dx, dy in ((0.0, 0.085), (0.08, 0.025), (0.05, -0.07), (-0.05, -0.07), (-0.08, 0.025)):
         petals = torch.minimum(petals, sdf.circle(figure.u - dx, figure.v - 0.36 - dy, 0.062))
     figure.part(petals, colour)
-    figure.mark(sdf.circle(figure.u, figure.v - 0.36, 0.048), torch.tensor(((1.0, 0.88, 0.40),), device=colour.device))
+    figure.mark(sdf.circle(figure.u, figure.v - 0.36, 0.048), constant((1.0, 0.88, 0.40), colour.device)[None])
 
 
 def _stool(figure: Figure, colour: Tensor) -> None:

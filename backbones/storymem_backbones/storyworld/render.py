@@ -16,7 +16,7 @@ from storymem_backbones.storyworld import indoors, outdoors
 from storymem_backbones.storyworld.figures import SCALE, Paint, Stance, draw_figure, draw_shadow
 from storymem_backbones.storyworld.motion import Pose, poses
 from storymem_backbones.storyworld.packing import SLOTS, Batch, pack
-from storymem_backbones.storyworld.painter import Canvas
+from storymem_backbones.storyworld.painter import Canvas, constant
 from storymem_backbones.storyworld.props import draw_prop
 from storymem_backbones.storyworld.scenery import Scene
 from storymem_backbones.storyworld.world import FRAMES, INDOOR, KINDS, PLACES, PROPS, ClipSpec
@@ -54,8 +54,8 @@ class _View:
 
 def _view(batch: Batch, frames: int, height: int, width: int) -> _View:
     device = batch.size.device
-    table_height = torch.tensor(FRAME_HEIGHT, device=device)[batch.size]
-    level = torch.tensor(EYE_LEVEL, device=device)[batch.size]
+    table_height = constant(FRAME_HEIGHT, device)[batch.size]
+    level = constant(EYE_LEVEL, device)[batch.size]
     lift = torch.where(batch.size > 0, batch.mean_scale, torch.ones_like(batch.mean_scale))
     size = table_height * lift
     column = (torch.arange(width, device=device) + 0.5 - width / 2) / height
@@ -87,8 +87,7 @@ def _background_scene(canvas: Canvas, view: _View, palette: Tensor, layout: Tens
 
 
 def _light(time: Tensor, indoor: bool) -> Tensor:
-    table = torch.tensor(((1.0, 1.0, 1.0), _SUNSET[indoor], _NIGHT[indoor]), device=time.device)
-    return table[time]
+    return constant(((1.0, 1.0, 1.0), _SUNSET[indoor], _NIGHT[indoor]), time.device)[time]
 
 
 @dataclass

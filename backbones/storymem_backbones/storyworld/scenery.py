@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld import sdf
-from storymem_backbones.storyworld.painter import Canvas, mixed
+from storymem_backbones.storyworld.painter import Canvas, constant, mixed
 
 Rgb = tuple[float, float, float]
 Ramp = tuple[Rgb, Rgb, Rgb]
@@ -20,7 +20,7 @@ Ramp = tuple[Rgb, Rgb, Rgb]
 
 def ramp(stops: Ramp, position: Tensor) -> Tensor:
     """Colour (N, 3) at `position` in [0, 1] (N,) between three stops."""
-    table = torch.tensor(stops, device=position.device)
+    table = constant(stops, position.device)
     low = torch.lerp(table[0], table[1], (2 * position).clamp(0, 1)[:, None])
     return torch.lerp(low, table[2], (2 * position - 1).clamp(0, 1)[:, None])
 
