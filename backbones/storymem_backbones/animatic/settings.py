@@ -17,7 +17,7 @@ class AnimaticSettings(PluginSettings):
         memory_strip: Show the recalled keyframes as thumbnails.
         slate: Show the mode, the framing, who is seen, and the seed.
         move_strength: 0 holds the camera still, 1 is a calm move, 2 is twice as far.
-        grain: Strength of the paper grain; without it lossless takes are three times smaller.
+        grain: Strength of the paper grain; 0.6 is pleasant, and makes lossless takes three times larger.
         ease_frames: Frames in which a handed-over picture turns into the new drawing.
         font: TrueType or OpenType file for captions in scripts that the built-in Latin font lacks.
     """
@@ -26,6 +26,6 @@ class AnimaticSettings(PluginSettings):
     memory_strip: bool = True
     slate: bool = True
     move_strength: Annotated[float, Field(ge=0, le=2)] = 1.0
-    grain: Annotated[float, Field(ge=0, le=1)] = 0.6
+    grain: Annotated[float, Field(ge=0, le=1)] = 0.0
     ease_frames: Annotated[int, Field(ge=1, le=240)] = 12
     font: str = ""
