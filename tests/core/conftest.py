@@ -14,7 +14,7 @@ import pytest
 # Test modules are imported one by one and have no package; what they share is found here.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from core_support import Program, Stage  # noqa: E402
+from core_support import Program, Stage
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,8 @@ from core_support import (
     storymem,
 )
 
+from storymem.store.runstore import RunStore
+
 TINY = ("--plugin", str(PLUGIN), "--backbone", "tiny", "--policy", "none")
 
 
@@ -83,7 +85,9 @@ def test_a_run_from_render_to_prune(run: Run, tmp_path: Path, tale: Path) -> Non
     assert status["shots"][0]["keyframes"]
 
     assert "3 shots made, 0 kept" not in run("resume", "run", "-q", cwd=tmp_path)
-    assert installed("redo", "run", "1.2", "-q", cwd=tmp_path).endswith("run/film.mp4 (13 frames; 2 shots made, 1 kept)\n")
+    assert installed("redo", "run", "1.2", "-q", cwd=tmp_path).endswith(
+        "run/film.mp4 (13 frames; 2 shots made, 1 kept)\n"
+    )
     assert published(folder)["film.mp4"] != film
     (takes,) = json_lines(run("takes", "run", "1.2", "--json", cwd=tmp_path))
     assert [(t["number"], t["current"], t["pinned"]) for t in takes] == [(1, False, False), (2, True, False)]
@@ -120,7 +124,9 @@ def test_damage_is_reported_shown_and_repaired(run: Run, program: Program, tmp_p
         flip(path, keep_time=True)
     done = program("verify", "run", cwd=tmp_path)
     assert done.returncode == 5
-    assert re.fullmatch(r"error: run: \d+ files are damaged \(objects/.*\); storymem resume run makes them again\n", done.stderr)
+    assert re.fullmatch(
+        r"error: run: \d+ files are damaged \(objects/.*\); storymem resume run makes them again\n", done.stderr
+    )
     (status,) = json_lines(run("status", "run", "--json", cwd=tmp_path))
     assert "waiting" in {row["state"] for row in status["shots"]}
     run("status", "run", cwd=tmp_path)
@@ -237,34 +243,109 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], list[str], int, str]] = {
     "empty scenes": (written({"title": "T", "scenes": []}), ["render", "bad.json"], 2, r"bad\.json: scenes: .+"),
     "first shot no cut": (no_cut, ["render", "bad.json"], 2, r"bad\.json: .*the first shot has nothing to continue.*"),
     "lengths differ": (st_bench, ["render", "bad.json"], 2, r"bad\.json: scenes\.0.*"),
-    "unknown backbone": (GOOD, ["render", "bad.json", "--backbone", "animtic"], 3, r"unknown backbone 'animtic': did you mean 'animatic'\?.+"),
-    "unknown policy": (GOOD, ["render", "bad.json", "--policy", "recnt"], 3, r"unknown policy 'recnt': did you mean 'recent'\?.+"),
+    "unknown backbone": (
+        GOOD,
+        ["render", "bad.json", "--backbone", "animtic"],
+        3,
+        r"unknown backbone 'animtic': did you mean 'animatic'\?.+",
+    ),
+    "unknown policy": (
+        GOOD,
+        ["render", "bad.json", "--policy", "recnt"],
+        3,
+        r"unknown policy 'recnt': did you mean 'recent'\?.+",
+    ),
     "missing plugin file": (GOOD, ["render", "bad.json", "--plugin", "gone.py"], 3, r"plugin gone\.py: no such file"),
-    "unknown setting": (GOOD, ["render", "bad.json", "--set", "budgt=3"], 2, r"budgt: unknown key \(from command line\)"),
-    "unknown plugin setting": (GOOD, ["render", "bad.json", "--set", "policy.snk=3"], 2, r"policy 'sink_recent': snk: unknown key"),
-    "malformed setting": (GOOD, ["render", "bad.json", "--set", "budget"], 2, r"--set 'budget': write it as key=value.+"),
-    "missing settings file": (GOOD, ["render", "bad.json", "--config", "gone.toml"], 2, r"gone\.toml: settings file does not exist"),
-    "zero frames": (GOOD, ["render", "bad.json", "--frames", "0"], 2, r"frames: .*greater than or equal to 1 \(from command line\)"),
-    "frames not allowed": (GOOD, ["render", "bad.json", "--frames", "6"], 2, r"shot 1\.1: 6 frames is not allowed: must be 4n\+1; nearest is 5"),
-    "size not allowed": (GOOD, ["render", "bad.json", "--size", "100x99"], 2, r"size 100x99 is not allowed: .+ multiples of 16; nearest is 96x96"),
-    "size no size": (GOOD, ["render", "bad.json", "--size", "big"], 2, r"size: 'big' must be WIDTHxHEIGHT, such as 832x480.+"),
+    "unknown setting": (
+        GOOD,
+        ["render", "bad.json", "--set", "budgt=3"],
+        2,
+        r"budgt: unknown key \(from command line\)",
+    ),
+    "unknown plugin setting": (
+        GOOD,
+        ["render", "bad.json", "--set", "policy.snk=3"],
+        2,
+        r"policy 'sink_recent': snk: unknown key",
+    ),
+    "malformed setting": (
+        GOOD,
+        ["render", "bad.json", "--set", "budget"],
+        2,
+        r"--set 'budget': write it as key=value.+",
+    ),
+    "missing settings file": (
+        GOOD,
+        ["render", "bad.json", "--config", "gone.toml"],
+        2,
+        r"gone\.toml: settings file does not exist",
+    ),
+    "zero frames": (
+        GOOD,
+        ["render", "bad.json", "--frames", "0"],
+        2,
+        r"frames: .*greater than or equal to 1 \(from command line\)",
+    ),
+    "frames not allowed": (
+        GOOD,
+        ["render", "bad.json", "--frames", "6"],
+        2,
+        r"shot 1\.1: 6 frames is not allowed: must be 4n\+1; nearest is 5",
+    ),
+    "size not allowed": (
+        GOOD,
+        ["render", "bad.json", "--size", "100x99"],
+        2,
+        r"size 100x99 is not allowed: .+ multiples of 16; nearest is 96x96",
+    ),
+    "size no size": (
+        GOOD,
+        ["render", "bad.json", "--size", "big"],
+        2,
+        r"size: 'big' must be WIDTHxHEIGHT, such as 832x480.+",
+    ),
     "other story": (
         lambda f: (rendered(f), write(f / "bad.json", chain(1, title="Other"))),
         ["render", "bad.json", "-o", "run"],
         5,
         r"run: holds the story 'Tale', not 'Other'; choose another folder with --out",
     ),
-    "reference missing": (referring("gone.png"), ["render", "bad.json"], 2, r"entity 'fox': reference image .*gone\.png does not exist"),
-    "reference unreadable": (referring("text.png"), ["render", "bad.json"], 6, r".*text\.png: cannot be read as a picture.+"),
-    "reference outside": (referring("../secret.png"), ["render", "bad.json"], 2, r"entity 'fox': reference '../secret\.png' must stay inside.+"),
+    "reference missing": (
+        referring("gone.png"),
+        ["render", "bad.json"],
+        2,
+        r"entity 'fox': reference image .*gone\.png does not exist",
+    ),
+    "reference unreadable": (
+        referring("text.png"),
+        ["render", "bad.json"],
+        6,
+        r".*text\.png: cannot be read as a picture.+",
+    ),
+    "reference outside": (
+        referring("../secret.png"),
+        ["render", "bad.json"],
+        2,
+        r"entity 'fox': reference '../secret\.png' must stay inside.+",
+    ),
     "folder is a file": (
         lambda f: (GOOD(f), (f / "run").write_text("x")),
         ["render", "bad.json", "-o", "run"],
         5,
         r"run: cannot be written: .+",
     ),
-    "newer folder": (newer, ["status", "run"], 5, r"run/run\.sqlite: has schema 99, this version reads \d+; upgrade storymem"),
-    "no run": (lambda f: None, ["status", "run"], 5, r"run: is not a run folder \(no run\.sqlite\); render into it first"),
+    "newer folder": (
+        newer,
+        ["status", "run"],
+        5,
+        r"run/run\.sqlite: has schema 99, this version reads \d+; upgrade storymem",
+    ),
+    "no run": (
+        lambda f: None,
+        ["status", "run"],
+        5,
+        r"run: is not a run folder \(no run\.sqlite\); render into it first",
+    ),
     "unknown shot": (rendered, ["redo", "run", "9.9"], 5, r"run: shot 9\.9: no such shot; the story has 1\.1 to 1\.1"),
     "unknown take": (rendered, ["pin", "run", "1.1", "7"], 5, r"shot 1\.1: has no take 7; its takes are: 1"),
     "bad graph suffix": (GOOD, ["graph", "bad.json", "-o", "a.gif"], 2, r"--out a\.gif: unknown suffix; use .+"),
@@ -285,6 +366,14 @@ def test_bad_input_is_one_line_and_an_exit_code(program: Program, tmp_path: Path
     assert done.stdout == ""
 
 
+def test_a_folder_in_use_names_the_process(tmp_path: Path, tale: Path) -> None:
+    rendered(tmp_path)
+    with RunStore(tmp_path / "run", write=True):
+        done = storymem("render", tale, "-o", "run", cwd=tmp_path)
+    assert done.returncode == 5
+    assert done.stderr == f"error: run: is in use by another process (pid {os.getpid()})\n"
+
+
 # -- the other commands -----------------------------------------------------------------------------------
 
 
@@ -303,9 +392,7 @@ def test_plugins_lists_what_is_there_and_what_is_broken(tmp_path: Path) -> None:
     assert "sink" in sink["settings"]["properties"]
     assert [b["plugin"] for b in listing["broken"]] == ["bad (bad 1.0)"]
     assert "No module named 'not_there_at_all'" in listing["broken"][0]["error"]
-    plain = storymem(
-        "plugins", cwd=tmp_path, env={"PYTHONPATH": str(site), "STORYMEM_DISABLE_PLUGINS": "all"}
-    )
+    plain = storymem("plugins", cwd=tmp_path, env={"PYTHONPATH": str(site), "STORYMEM_DISABLE_PLUGINS": "all"})
     assert "disabled: bad (bad 1.0)" in plain.stderr
     assert "sink_recent" in plain.stdout
 

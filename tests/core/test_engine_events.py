@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_support import PLUGIN, Stage, chain, check_tidy, published, shot, story, tiny_module
+from core_support import PLUGIN, Stage, chain, published, shot, story, tiny_module
 
 from storymem.api import CancelToken, Storyteller
 from storymem.errors import Cancelled, PluginError, RunStoreError, SettingsError
@@ -90,7 +90,7 @@ def test_sinks_receive_what_the_caller_receives_and_are_closed(stage: Stage, tmp
         sink: type[EventSink[Any]] = teller.host.find(_kind("sink"), "noted").load()  # type: ignore[assignment]
     import sys
 
-    assert sys.modules[sink.__module__].EVENTS == [*events, "closed"]
+    assert [*events, "closed"] == sys.modules[sink.__module__].EVENTS
 
 
 def _kind(value: str) -> Any:
@@ -122,8 +122,8 @@ def test_leaving_a_stream_cancels_the_run(stage: Stage) -> None:
 
 
 def test_errors_of_a_stream_are_raised_where_the_loop_stands(stage: Stage) -> None:
+    stage.render(chain(1))
     with stage.teller() as teller, pytest.raises(RunStoreError, match="holds the story"):
-        stage.render(chain(1))
         list(teller.stream(chain(1, title="Other")))
 
 
@@ -226,17 +226,18 @@ def test_plugins_may_be_given_as_objects(stage: Stage) -> None:
 
 
 def test_an_object_of_the_wrong_kind_is_named(stage: Stage) -> None:
-    with Storyteller(stage.folder(), backbone=Newest()) as teller:
-        with pytest.raises(PluginError, match="backbone: Newest is not a Backbone"):
-            teller.plan(chain(1))
+    teller = Storyteller(stage.folder(), backbone=Newest())
+    with teller, pytest.raises(PluginError, match="backbone: Newest is not a Backbone"):
+        teller.plan(chain(1))
 
 
 def test_an_object_that_cannot_travel_to_processes_is_named(stage: Stage) -> None:
     grey = Grey()
     grey.requests.append(threading.Lock())  # type: ignore[arg-type]
-    with Storyteller(stage.folder(), backbone=grey, executor="process") as teller:
-        with pytest.raises(PluginError, match=r"executor process: .* cannot be sent .*lock.*use executor=thread"):
-            teller.render(chain(1))
+    words = r"executor process: .* cannot be sent .*lock.*use executor=thread"
+    teller = Storyteller(stage.folder(), backbone=grey, executor="process")
+    with teller, pytest.raises(PluginError, match=words):
+        teller.render(chain(1))
 
 
 class Refusing(FrameFilter):

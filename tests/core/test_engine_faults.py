@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -199,35 +201,42 @@ def test_a_process_that_dies_between_shots_is_replaced(stage: Stage) -> None:
 # -- the disk ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Let no file grow beyond 6000 bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+@contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """Let no file grow beyond ``limit`` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_a_full_disk_fails_the_run_in_one_line_and_keeps_what_is_there(
-    stage: Stage, request: pytest.FixtureRequest
-) -> None:
-    script = story(["a", "b"])
-    stage.render(script, **ALONE)
-    before = published(stage.folder())
-    request.getfixturevalue("small_files")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
-        result = stage.render(story(["a", shot("b", frames=81)]), size=(64, 48), **ALONE)
-        reason = " ".join(result.failures.values())
-        assert "cannot be written" in reason or "cannot write video" in reason
-    except (MediaError, RunStoreError) as error:
-        assert "cannot" in str(error)
-        assert "\n" not in str(error)
-    request.getfixturevalue("tmp_path")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize(
+    ("limit", "transition", "words"),
+    [
+        (30_000, "cut", r"sqlite: cannot be (used|written): "),
+        (1_000_000, "cut", r"shot 1\.2: .*master\.mkv: cannot write video: .*File too large"),
+        (1_500_000, "cut", r"film\.mp4: cannot join shots: .*File too large"),
+        (1_500_000, {"name": "dissolve", "frames": 1}, r"film\.mp4: cannot write film: .*File too large"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_what_is_there_stays(
+    stage: Stage, limit: int, transition: object, words: str
+) -> None:
+    """The limit is on the size of a file: first the database is full, then a master, then the film."""
+    script, options = chain(2, cut=False), {"policy": "none", "size": (256, 256), "crf": 0}
+    stage.render(script, continuation=transition, **options)
+    before = published(stage.folder())
+    longer = story(["p1", shot("p2", cut=False, frames=9), *(f"q{i}" for i in range(6))])
+    assert stage.folder().joinpath("film.mp4").stat().st_size < 1_000_000
+    with full_disk(limit), pytest.raises((MediaError, RunStoreError, ShotError), match=words) as caught:
+        stage.render(longer, continuation=transition, **options).check()
+    assert "\n" not in str(caught.value)
     stage.made()
-    stage.render(script, **ALONE)
+    stage.render(script, continuation=transition, **options)
     assert stage.made() == []
     assert published(stage.folder()) == before
     check_tidy(stage.folder())
@@ -240,10 +249,33 @@ def test_a_folder_that_cannot_be_made_is_named(stage: Stage) -> None:
     assert caught.value.exit_code == 5
 
 
+@pytest.fixture
+def powerless() -> Iterator[Callable[[], None]]:
+    """Return what takes root's power to write anywhere; others have none."""
+    before = os.geteuid()
+    yield lambda: os.seteuid(65534) if before == 0 else None
+    os.seteuid(before)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_read_only_folder_is_named(stage: Stage, powerless: Callable[[], None], exists: bool) -> None:
+    stage.render(chain(1), run="run" if exists else "elsewhere")
+    stage.journal.unlink()
+    for folder in (stage.root, *stage.root.rglob("*/")):
+        folder.chmod(0o555)
+    powerless()
+    try:
+        with pytest.raises(RunStoreError, match="run: cannot be written: Permission denied"):
+            stage.render(chain(1))
+    finally:
+        os.seteuid(os.getuid())
+        stage.root.chmod(0o755)
+
+
 def test_a_database_that_is_no_database_is_named(stage: Stage) -> None:
     stage.folder().mkdir()
     (stage.folder() / "run.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 40)
-    with pytest.raises(RunStoreError, match="run.sqlite: cannot be used: file is not a database"):
+    with pytest.raises(RunStoreError, match=r"run\.sqlite: cannot be used: file is not a database"):
         stage.render(chain(1))
 
 
@@ -290,7 +322,7 @@ def test_only_uint8_rgb_arrays_pass_as_frames(shape: tuple[int, ...], dtype: typ
     if good:
         check_frames(frames, 4, "clip")
         return
-    with pytest.raises(MediaError, match="^clip: "):
+    with pytest.raises(MediaError, match=r"^clip: "):
         check_frames(frames, 4, "clip")
 
 

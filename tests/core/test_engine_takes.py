@@ -13,6 +13,7 @@ from PIL import Image
 from storymem.engine.keys import shot_seed
 from storymem.errors import MediaError, RunStoreError, ScriptError, SettingsError
 from storymem.events import FilmWritten, KeyframesAdmitted, RunFinished, ShotFinished, ShotStarted
+from storymem.film.review import FinishedFilm
 from storymem.media.images import read_png
 from storymem.media.video import count_frames, iter_frames, read_clip
 from storymem.store.records import Override
@@ -403,3 +404,18 @@ def _takes(stage: Stage, name: str) -> list[object]:
 def _current(stage: Stage) -> list[object]:
     with stage.store() as store:
         return list(store.current())
+
+
+def test_references_that_left_the_script_are_forgotten(stage: Stage) -> None:
+    references(stage.root, "fox.png", "owl.png")
+    both = [{"id": "fox", "references": ["fox.png"]}, {"id": "owl", "references": ["owl.png"]}]
+    stage.render(story(["p1"], entities=both), base=stage.root)
+    stage.render(story(["p1"], entities=both[:1]), base=stage.root)
+    with stage.store() as store:
+        (shown,) = FinishedFilm(store).shots()
+        assert [k.shot for k in shown.recalled] == ["ref:fox"]
+    stage.render(story(["p1"]), base=stage.root)
+    with stage.store(write=True) as store:
+        assert not any(s.shot == "references" for s in store.selections().values())
+        store.drop_takes([("1.1", 1), ("1.1", 2)])
+    assert len(list((stage.folder() / "objects").glob("*.png"))) == len(list((stage.folder() / "keyframes").iterdir()))

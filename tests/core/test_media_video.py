@@ -65,9 +65,7 @@ def mean_error(one: Frames, other: Frames) -> float:
     fps=st.integers(1, 60),
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_master_gives_back_every_bit(
-    tmp_path: Path, seed: int, frames: int, size: tuple[int, int], fps: int
-) -> None:
+def test_a_master_gives_back_every_bit(tmp_path: Path, seed: int, frames: int, size: tuple[int, int], fps: int) -> None:
     clip = Clip(noise(seed, frames, *size), fps)
     path = tmp_path / "master.mkv"
     write_clip(path, clip, LOSSLESS)
@@ -184,13 +182,13 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     cut = tmp_path / "cut.mkv"
     write_clip(cut, Clip(noise(0, 9, 32, 32), FPS), LOSSLESS)
     cut.write_bytes(cut.read_bytes()[:200])
-    for path in (text, cut, tmp_path / "gone.mp4"):
+    for path in (text, tmp_path / "gone.mp4"):
         for read in (lambda p: list(iter_frames(p)), count_frames, lambda p: read_clip(p, FPS)):
-            try:
-                assert read(path) in (0, [])
-            except MediaError as error:
-                assert path.name in str(error)
-                assert "\n" not in str(error)
+            with pytest.raises(MediaError, match=rf"{path.name}: cannot be read as video: ") as caught:
+                read(path)
+            assert "\n" not in str(caught.value)
+    with pytest.raises(MediaError, match=r"cut\.mkv"):
+        read_clip(cut, FPS)
 
 
 @pytest.mark.parametrize("size", [(15, 16), (16, 15)])
@@ -218,7 +216,7 @@ def full_disk() -> Iterator[None]:
 @pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("codec", [LOSSLESS, SMALL, viewing_codec(5)])
 def test_a_full_disk_is_an_error_and_never_a_short_file(tmp_path: Path, codec: object) -> None:
-    with pytest.raises(MediaError, match="cannot write video: .*File too large"):
+    with pytest.raises(MediaError, match=r"cannot write video: .*File too large"):
         write_clip(tmp_path / "master.mkv", Clip(noise(0, 40, 64, 64), FPS), codec)  # type: ignore[arg-type]
 
 

@@ -36,6 +36,8 @@ def storymem_memory_policies(register):
     register({name!r}, Own)
 """
 
+HOOK = "from storymem.plugin import hookimpl\n@hookimpl\n"
+
 Install = Callable[..., None]
 
 
@@ -135,29 +137,32 @@ def test_an_adapter_that_fails_to_import_keeps_its_cause(
 @pytest.mark.parametrize(
     ("code", "words", "cause"),
     [
-        ("import not_there_at_all", "import failed: ModuleNotFoundError: No module named 'not_there_at_all'", ImportError),
+        (
+            "import not_there_at_all",
+            "import failed: ModuleNotFoundError: No module named 'not_there_at_all'",
+            ImportError,
+        ),
         ("def broken(:", "import failed: SyntaxError", SyntaxError),
         ("raise SystemExit('no licence')", "import failed: SystemExit: no licence", SystemExit),
         (None, "import failed: ModuleNotFoundError", ImportError),
         ("x = 1", "has no hooks; mark one with @storymem.plugin.hookimpl", type(None)),
         (
-            "from storymem.plugin import hookimpl\n@hookimpl\ndef storymem_policies(register): pass",
+            HOOK + "def storymem_policies(register): pass",
             "storymem_policies is not a hook; hooks are storymem_backbones,",
             Exception,
         ),
         (
-            "from storymem.plugin import hookimpl\n@hookimpl\ndef storymem_backbones(registry): pass",
+            HOOK + "def storymem_backbones(registry): pass",
             "storymem_backbones",
             Exception,
         ),
         (
-            "from storymem.plugin import hookimpl\n@hookimpl\ndef storymem_backbones(register): 1 / 0",
+            HOOK + "def storymem_backbones(register): 1 / 0",
             "storymem_backbones failed: ZeroDivisionError",
             ZeroDivisionError,
         ),
         (
-            "from storymem.plugin import hookimpl\n@hookimpl\n"
-            "def storymem_backbones(register): register('Mixed Case', 'a:B')",
+            HOOK + "def storymem_backbones(register): register('Mixed Case', 'a:B')",
             "backbone name 'Mixed Case' of bad (bad 1.0): use lower case, digits, _ and -",
             type(None),
         ),
@@ -186,8 +191,7 @@ def test_a_name_registered_twice_names_both_owners(install: Install) -> None:
     host = PluginHost()
     (broken,) = host.broken
     assert str(broken.error) == (
-        "policy 'own' is registered by both first (first 1.0) and second (second 1.0); "
-        "rename one or disable its plugin"
+        "policy 'own' is registered by both first (first 1.0) and second (second 1.0); rename one or disable its plugin"
     )
     assert host.find(Kind.MEMORY_POLICY, "own").owner.name == "first"
 

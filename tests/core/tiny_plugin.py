@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from storymem.errors import MediaError
 from storymem.interfaces import (
@@ -20,6 +21,7 @@ from storymem.interfaces import (
     Candidate,
     Capabilities,
     ClipContext,
+    FrameFilter,
     FrameGate,
     GenerationRequest,
     KeyframeSelector,
@@ -27,6 +29,7 @@ from storymem.interfaces import (
     NotInFingerprint,
     PluginSettings,
     Progress,
+    Verdict,
 )
 from storymem.media.clip import Clip, Frames
 from storymem.plugin import Register, hookimpl
@@ -51,7 +54,7 @@ class TinySettings(PluginSettings):
 
     look: int = 0
     concurrent: Annotated[bool, NotInFingerprint()] = True
-    fault: Annotated[dict[str, str], NotInFingerprint()] = {}
+    fault: Annotated[dict[str, str], NotInFingerprint()] = Field(default_factory=dict)
     journal: Annotated[str, NotInFingerprint()] = ""
 
 
@@ -183,6 +186,26 @@ class Every(KeyframeSelector[EverySettings]):
         if self.settings.fault == "order":
             return [Candidate(3), Candidate(2)]
         return [Candidate(index) for index in range(context.first, len(context.clip), self.settings.step)]
+
+
+class BrightSettings(PluginSettings):
+    """Settings of :class:`Bright`."""
+
+    least: float = 0.5
+
+
+class Bright(FrameFilter[BrightSettings]):
+    """Keeps frames whose mean, 0..1, is at least ``least``: to a backbone of random blocks, a matter of luck."""
+
+    def judge(self, indices: Sequence[int], context: ClipContext) -> Sequence[Verdict]:
+        means = [float(context.clip.frames[index].mean()) / 255 for index in indices]
+        least = self.settings.least
+        return [Verdict(m >= least, m, least, "" if m >= least else "dark") for m in means]
+
+
+@hookimpl
+def storymem_frame_filters(register: Register) -> None:
+    register("bright", Bright)
 
 
 @hookimpl
