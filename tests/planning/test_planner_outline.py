@@ -1,0 +1,164 @@
+"""The planner without a model: exact counts, the story's own words, entities, cuts, and determinism."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storymem.errors import ScriptError
+from storymem.interfaces import Brief
+from storymem.script.lint import has_errors, lint
+from storymem.script.models import Entity, EntityKind, Shot, StoryScript
+from storymem_plugins.planning.dividing import allot, merge_down, split_evenly
+from storymem_plugins.planning.outline import Outline
+from storymem_plugins.planning.outline.sentences import split_story
+
+TALE = """# The Lantern
+
+A small red fox finds a lantern in the snow. It carries the lantern through the dark forest. "Who are you?" asked
+the old owl. The fox waves.
+
+***
+
+The next morning Mira, a young climber with a copper braid, walks to Oslo. Mr. Brown waits in Oslo. Mira waves to
+Mr. Brown. She smiles.
+"""
+
+
+def plan(text: str, shots: int = 8, **more: object) -> StoryScript:
+    return Outline().plan(Brief(text, shots=shots, **more), lambda line: None)  # type: ignore[arg-type]
+
+
+def all_shots(script: StoryScript) -> list[Shot]:
+    return [shot for scene in script.scenes for shot in scene.shots]
+
+
+def test_a_tale() -> None:
+    script = plan(TALE, 8)
+    assert script.title == "The Lantern"
+    kinds = {entity.id: entity.kind for entity in script.entities}
+    assert {"fox", "owl", "Mira"} <= {name for name, kind in kinds.items() if kind is EntityKind.CHARACTER}
+    assert kinds["lantern"] is EntityKind.OBJECT
+    assert (kinds["forest"], kinds["Oslo"]) == (EntityKind.PLACE, EntityKind.PLACE)
+    looks = {entity.id: entity.look for entity in script.entities}
+    assert looks["fox"] == "small red fox"
+    assert looks["Mira"] == "young climber with a copper braid"
+    assert looks["owl"] == "old owl"
+    assert looks["lantern"] == ""
+    assert [scene.setting for scene in script.scenes] == ["snow", "forest", "Oslo"]
+
+
+def test_pronouns_are_replaced_and_speech_is_shown() -> None:
+    prompts = [shot.prompt for shot in all_shots(plan(TALE, 8))]
+    assert any("The fox carries the lantern" in prompt for prompt in prompts)
+    assert any("The old owl speaks." in prompt for prompt in prompts)
+    assert any("Mira smiles." in prompt for prompt in prompts)
+    assert not any('"' in prompt for prompt in prompts)
+
+
+def test_every_shown_look_is_told() -> None:
+    script = plan(TALE, 8)
+    looks = {entity.id: entity.look for entity in script.entities}
+    for shot in all_shots(script):
+        assert all(looks[name] in shot.prompt for name in shot.entities)
+    assert {finding.rule for finding in lint(script, 8)} <= {"entity-once"}
+
+
+def test_an_action_goes_on_without_a_cut_where_the_place_stays() -> None:
+    script = plan("A fox walks in a forest. It stops. It waves. A dog runs on a beach. It stops.", 5)
+    assert [shot.cut for shot in all_shots(script)] == [True, False, False, True, False]
+    first, second = all_shots(script)[:2]
+    assert first.prompt.split(".")[0] == second.prompt.split(".")[0] == "Wide shot"
+
+
+def test_an_idea_becomes_one_moment_in_many_framings() -> None:
+    prompts = [shot.prompt for shot in all_shots(plan("a fox finds a lantern in the snow", 100))]
+    assert len(set(prompts)) == 100
+    assert all("A fox finds a lantern in the snow." in prompt for prompt in prompts)
+
+
+def test_a_given_cast_is_used() -> None:
+    hero = Entity(id="h", name="Rusty", look="grey wolf with one ear", references=("h.png",))
+    style = Entity(id="ink", kind=EntityKind.STYLE, look="ink")
+    named = plan("Rusty walks home. He sleeps.", 2, cast=(hero, style))
+    assert named.entities == (hero, style)
+    assert [shot.entities for shot in all_shots(named)] == [("h",), ("h",)]
+    unnamed = plan("Somebody walks home.", 2, cast=(hero,))
+    assert all_shots(unnamed)[0].entities[0] == "h"
+    assert hero.look in all_shots(unnamed)[0].prompt
+
+
+def test_long_texts_keep_to_the_count_and_the_limit() -> None:
+    text = " ".join(f"The fox number {n} walks through the wide forest and finds a stone." for n in range(3000))
+    script = plan(text, 12)
+    assert len(all_shots(script)) == 12
+    assert not has_errors(lint(script, 8))
+
+
+@pytest.mark.parametrize("text", ["", "   \n\n ", "***", "# Heading only", '"?!"'])
+def test_nothing_to_film(text: str) -> None:
+    with pytest.raises(ScriptError, match="the brief holds no words"):
+        plan(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("One. Two! Three? Four… Five", 5),
+        ("Mr. Smith met Dr. Brown. They spoke.", 2),
+        ("狐狸在雪地里找到灯笼。它带着灯笼走过森林！你好？", 3),  # noqa: RUF001
+        ("Elle entre. Élodie sourit.", 2),
+        ("It cost 3.50 dollars. Fine.", 2),
+        ("One line\nwrapped here. And on.\n\nNew paragraph", 3),
+    ],
+)
+def test_sentences(text: str, count: int) -> None:
+    assert len(split_story(text)) == count
+
+
+def test_other_languages_say_that_nothing_is_translated() -> None:
+    lines: list[str] = []
+    Outline().plan(Brief("Un renard court.", shots=1, language="French"), lines.append)
+    assert lines[0].startswith("outline does not translate")
+
+
+@given(text=st.text(min_size=1, max_size=400), shots=st.integers(1, 30))
+@settings(deadline=None, max_examples=80)
+def test_any_text_gives_the_count_or_a_clear_no(text: str, shots: int) -> None:
+    try:
+        script = plan(text, shots)
+    except ScriptError as error:
+        assert "no words" in str(error)  # noqa: PT017 - either outcome is fine
+        return
+    assert len(all_shots(script)) == shots
+    assert plan(text, shots) == script
+    assert not has_errors(lint(script, 8))
+    assert StoryScript.model_validate(script.model_dump()) == script
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(0, 200))
+def test_allot_is_exact_and_fair(weights: list[int], spare: int) -> None:
+    total = len(weights) + spare
+    counts = allot(weights, total)
+    assert sum(counts) == total
+    assert min(counts) >= 1
+    for weight, count in zip(weights, counts, strict=True):
+        assert abs(count - 1 - spare * weight / sum(weights)) < 1
+
+
+@given(st.lists(st.integers(), min_size=1, max_size=40), st.integers(1, 40))
+def test_splitting_keeps_everything_in_order(items: list[int], parts: int) -> None:
+    if parts <= len(items):
+        lists = split_evenly(items, parts)
+        assert [item for part in lists for item in part] == items
+        assert max(map(len, lists)) - min(map(len, lists)) <= 1
+    merged = merge_down([[item] for item in items], parts)
+    assert [item for part in merged for item in part] == items
+    assert len(merged) == min(parts, len(items))
+
+
+def test_the_same_story_gives_the_same_bytes(tmp_path: Path) -> None:
+    assert plan(TALE).model_dump_json() == plan(TALE).model_dump_json()
