@@ -1,4 +1,7 @@
-"""Keyframes and embeddings in one SQLite file beside the run; nearest neighbours by one matrix product."""
+"""Keyframes and embeddings in one SQLite file beside the run; nearest neighbours by one matrix product.
+
+Knows no encoder: embeddings are kept by the fingerprint they come with.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.errors import RunStoreError, SettingsError
+from storymem.errors import RunStoreError
 from storymem.interfaces import Keyframe, MemoryStore
+from storymem_plugins.stores.matrix import EmbeddingMatrix, check_dimension
 
 FILE = "memory.sqlite"
 _SCHEMA = """
@@ -30,13 +34,13 @@ CREATE TABLE IF NOT EXISTS embeddings (
 class SqliteStore(MemoryStore):
     """Keep keyframes and embeddings in ``memory.sqlite`` (the default).
 
-    The embeddings of an encoder are read once and kept as one matrix: 100,000 of 512 numbers are 200 MB.
+    The embeddings of an encoder are read once, when they are first asked for, and kept as one matrix.
     """
 
     def open(self, folder: Path) -> None:
         """Open or create ``memory.sqlite`` in ``folder``."""
         self._folder = folder
-        self._matrices: dict[str, tuple[list[str], NDArray[np.float32]]] = {}
+        self._matrices: dict[str, EmbeddingMatrix] = {}
         try:
             self._db = sqlite3.connect(folder / FILE, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -91,54 +95,44 @@ class SqliteStore(MemoryStore):
         """Keep embeddings."""
         if not vectors:
             return
-        self._check_dimension(encoder, {len(vector) for vector in vectors.values()})
+        check_dimension(self._dimension(encoder), {len(vector) for vector in vectors.values()})
         rows = [(encoder, id_, np.asarray(vector, dtype="<f4").tobytes()) for id_, vector in vectors.items()]
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
-        self._matrices.pop(encoder, None)
+        if encoder in self._matrices:
+            self._matrices[encoder].put(vectors)
 
     def embeddings(self, encoder: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the stored embeddings among ``ids``."""
-        rows = self._db.execute(
-            "SELECT id, vector FROM embeddings WHERE encoder = ? AND id IN (SELECT value FROM json_each(?))",
-            (encoder, json.dumps(list(ids))),
-        )
-        return {id_: np.frombuffer(blob, dtype="<f4").copy() for id_, blob in rows}
+        return self._matrix(encoder).get(ids)
 
     def nearest(
         self, encoder: str, vector: NDArray[np.float32], count: int, within: Collection[str] | None = None
     ) -> list[tuple[str, float]]:
-        """Return the nearest keyframes by cosine."""
-        ids, matrix = self._matrix(encoder)
-        if count < 1 or not ids:
-            return []
-        self._check_dimension(encoder, {len(vector)})
-        scores = matrix @ vector
-        if within is not None:
-            allowed = set(within)
-            scores = np.where([id_ in allowed for id_ in ids], scores, -np.inf)
-        # Enough of the best for ties at the edge to be settled by id, then an exact order.
-        edge = np.partition(scores, len(ids) - min(count, len(ids)))[len(ids) - min(count, len(ids))]
-        best = [(ids[i], float(scores[i])) for i in np.flatnonzero((scores >= edge) & np.isfinite(scores))]
-        return sorted(best, key=lambda pair: (-pair[1], pair[0]))[:count]
+        """Return the nearest keyframes by cosine.
 
-    def _matrix(self, encoder: str) -> tuple[list[str], NDArray[np.float32]]:
+        Raises:
+            SettingsError: ``vector`` is not of the stored dimension.
+        """
+        stored = self._dimension(encoder)
+        if stored is None:
+            return []
+        check_dimension(stored, {len(vector)})
+        return self._matrix(encoder).nearest(vector, count, within)
+
+    def _matrix(self, encoder: str) -> EmbeddingMatrix:
         if encoder not in self._matrices:
             rows = self._db.execute("SELECT id, vector FROM embeddings WHERE encoder = ?", (encoder,)).fetchall()
-            joined = np.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4")
-            self._matrices[encoder] = [id_ for id_, _ in rows], joined.reshape(len(rows), -1)
+            joined = np.frombuffer(bytearray().join(blob for _, blob in rows), dtype="<f4")
+            vectors = joined.reshape(len(rows), -1) if rows else np.empty((0, 0), dtype=np.float32)
+            self._matrices[encoder] = EmbeddingMatrix([id_ for id_, _ in rows], vectors)
         return self._matrices[encoder]
 
-    def _check_dimension(self, encoder: str, dimensions: set[int]) -> None:
+    def _dimension(self, encoder: str) -> int | None:
         row = self._db.execute(
             "SELECT length(vector) / 4 FROM embeddings WHERE encoder = ? LIMIT 1", (encoder,)
         ).fetchone()
-        expected = row[0] if row else min(dimensions)
-        if dimensions != {expected}:
-            raise SettingsError(
-                f"encoder: gives {', '.join(map(str, sorted(dimensions)))} numbers a picture, "
-                f"the store has {expected}; use the encoder this run was made with, or another run folder"
-            )
+        return None if row is None else int(row[0])
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else str(path)
