@@ -172,11 +172,16 @@ def train(minutes: float, device: torch.device, batch: int, pool_size: int) -> t
     trainee = _Trainee().to(device)
     pool = _Pool(pool_size, device, seed=0)
     faults = torch.Generator(device).manual_seed(2)
-    optimizer = torch.optim.AdamW(trainee.parameters(), lr=1e-3, weight_decay=0.05, betas=(0.9, 0.98))
+    heads = [*trainee.quality.parameters(), *trainee.colour.parameters()]  # on unit vectors: need large weights
+    groups = [
+        {"params": list(trainee.clip.parameters()), "factor": 1.0},
+        {"params": heads, "factor": 10.0, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.05, betas=(0.9, 0.98))
     start, curve, step = time.monotonic(), list[float](), 0
     while (done := (time.monotonic() - start) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * min(1.0, (step + 1) / 300, 1.6 * (1 - done) + 0.01)
+            group["lr"] = group["factor"] * 1e-3 * min(1.0, (step + 1) / 300, 1.6 * (1 - done) + 0.01)
         stills = pool.good(batch)
         stills = _Stills(softened(stills.pictures, faults), stills.words, stills.colours, stills.scores)
         bad, bad_scores = pool.bad(batch // 2)
