@@ -69,18 +69,18 @@ def random_expert(config: dict[str, Any], device: torch.device, dtype: torch.dty
     return model.eval().requires_grad_(False)
 
 
-def expert_inputs(size: Size, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """Random inputs of one forward pass, batch 1."""
+def expert_inputs(size: Size, device: torch.device, dtype: torch.dtype, batch: int = 1) -> dict[str, Any]:
+    """Random inputs of one forward pass."""
     from storymem_backbones.wan.geometry import latent_frames
 
     generator = torch.Generator(device).manual_seed(1)
     latents = size.memory + latent_frames(size.frames)
-    shape = (1, 36, latents, size.height // 8, size.width // 8)
+    shape = (batch, 36, latents, size.height // 8, size.width // 8)
     return {
         "hidden_states": torch.randn(shape, generator=generator, device=device, dtype=dtype),
-        "timestep": torch.tensor([700], device=device),
+        "timestep": torch.tensor([700] * batch, device=device),
         "encoder_hidden_states": torch.randn(
-            1, 512, size.config["text_dim"], generator=generator, device=device, dtype=dtype
+            batch, 512, size.config["text_dim"], generator=generator, device=device, dtype=dtype
         ),
         "return_dict": False,
     }

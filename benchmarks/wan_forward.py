@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from wan_common import (
-    Size,
     expert_inputs,
     machine,
     matrix_peak,
@@ -54,11 +53,13 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     size = size_of(arguments.tiny, arguments.memory)
+    inputs = expert_inputs(size, device, dtype, arguments.batch)
     started = time.monotonic()
     result: dict[str, Any] = {
         **machine(),
         "size": f"{size.width}x{size.height}x{size.frames}, M={size.memory}",
-        "tflop": size.flops / 1e12,
+        "batch": arguments.batch,
+        "tflop": size.flops * arguments.batch / 1e12,
         "peak_bf16_tflops": matrix_peak(device) / 1e12,
         "variants": {},
     }
@@ -72,7 +73,7 @@ def main() -> None:
             result["variants"][name] = {"skipped": f"over the budget of {arguments.budget} s"}
             continue
         prepare(model, *VARIANTS[name])
-        row, output = measure(model, size, device, dtype, arguments.repeats, result["peak_bf16_tflops"])
+        row, output = measure(model, inputs, device, arguments.repeats, result["tflop"] / result["peak_bf16_tflops"])
         reference = output if reference is None else reference
         result["variants"][name] = {**row, "rms": relative_rms(output, reference)}
         print(name, result["variants"][name], flush=True)
@@ -91,17 +92,16 @@ def prepare(model: Any, attention: str, compile_mode: str | None, fp8: bool) -> 
     if attention != "native":
         set_attention(model, attention)
     if fp8 and model.blocks[0].attn1.to_q.weight.dtype != torch.float8_e4m3fn:
-        quantize_blocks(model)
+        quantize_blocks(model, activations=True)
     if compile_mode is not None:
         model.compile_repeated_blocks(fullgraph=True, mode=compile_mode)
 
 
 @torch.no_grad()
 def measure(
-    model: Any, size: Size, device: torch.device, dtype: torch.dtype, repeats: int, peak: float
+    model: Any, inputs: dict[str, Any], device: torch.device, repeats: int, limit: float
 ) -> tuple[dict[str, float], torch.Tensor]:
-    """Time a variant after two warm-ups."""
-    inputs = expert_inputs(size, device, dtype)
+    """Time a variant after two warm-ups; `limit` is the seconds that the matrix-product peak would take."""
     start = time.perf_counter()
     output = model(**inputs)[0].clone()
     first = time.perf_counter() - start
@@ -109,7 +109,6 @@ def measure(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     taken = seconds(lambda: model(**inputs), device, repeats)
-    limit = size.flops / (peak * 1e12)
     return {
         "seconds": taken,
         "over_limit": taken / limit,
@@ -123,6 +122,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(DEFAULT))
     parser.add_argument("--memory", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=1, help="2: prompt and negative prompt together")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--budget", type=float, default=450, help="seconds after which no variant is begun")
     parser.add_argument("--tiny", action="store_true", help="toy size, for a smoke test")

@@ -103,10 +103,8 @@ def optimise(pipeline: WanMemoryPipeline, profile: Profile) -> None:
         if profile.attention != "native":
             with quiet_libraries():
                 set_attention(transformer, profile.attention)
-        if profile.linear_fp8 == "weights":
-            transformer.enable_layerwise_casting(torch.float8_e4m3fn, compute_dtype=getattr(torch, profile.dtype))
-        elif profile.linear_fp8 == "weights_and_activations":
-            quantize_blocks(transformer)
+        if profile.linear_fp8 != "none":
+            quantize_blocks(transformer, activations=profile.linear_fp8 == "weights_and_activations")
         if profile.compile:
             # Splitting a sequence over GPUs happens in hooks that are not part of the graph.
             transformer.compile_repeated_blocks(fullgraph=profile.gpus == 1)
