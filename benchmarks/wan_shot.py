@@ -1,15 +1,13 @@
 """A whole shot with random full-size weights: what is not denoising, peak memory, and a card of a given size.
 
     python benchmarks/wan_shot.py --profile 141gb --forward 4.4 --out benchmarks/results/wan_shot_141gb.json
-    python benchmarks/wan_shot.py --profile 24gb --limit-gib 23 --steps 2 --out
-    benchmarks/results/wan_shot_24gb.json python benchmarks/wan_shot.py --profile 141gb --change
-    linear_fp8=weights --steps 2 python benchmarks/wan_shot.py --tiny --profile cpu --steps 2          # smoke
-    test on a CPU
+    python benchmarks/wan_shot.py --profile 24gb --limit-gib 23 --out benchmarks/results/wan_shot_24gb.json
+    python benchmarks/wan_shot.py --profile 141gb --change linear_fp8=weights --out benchmarks/results/wan_shot_fp8.json
+    python benchmarks/wan_shot.py --tiny --profile cpu          # smoke test on a CPU
 
-`--forward` is the measured seconds of one forward pass (wan_forward.py); the 40-step shot is taken as 80 of
-them. Without it, the steps made here are scaled to 40. `--limit-gib` lets the process use that much GPU
-memory and no more. Needs ftfy, as
-diffusers does to clean prompts.
+`--forward` is the measured seconds of one forward pass (wan_forward.py); the 40-step shot is taken as 80 of them.
+Without it, the steps made here are scaled to 40. `--limit-gib` lets the process use that much GPU memory and no more. Needs
+ftfy, as diffusers does to clean prompts.
 """
 
 from __future__ import annotations
