@@ -1,6 +1,6 @@
 """Where the time of a forward pass goes: GPU kernels by kind, from torch's profiler, for a few blocks.
 
-    python benchmarks/wan_kernels.py --attention fa3 --out benchmarks/results/wan_kernels.json
+Usage: python benchmarks/wan_kernels.py --attention fa3 --out benchmarks/results/wan_kernels.json
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
     python benchmarks/wan_shot.py --tiny --profile cpu          # smoke test on a CPU
 
 `--forward` is the measured seconds of one forward pass (wan_forward.py); the 40-step shot is taken as 80 of them.
-Without it, the steps made here are scaled to 40. `--limit-gib` lets the process use that much GPU memory and no more. Needs
-ftfy, as diffusers does to clean prompts.
+Without it, the steps made here are scaled to 40. `--limit-gib` lets the process use that much GPU memory and no
+more. Needs ftfy, as diffusers does to clean prompts.
 """
 
 from __future__ import annotations

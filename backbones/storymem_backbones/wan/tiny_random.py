@@ -1,8 +1,8 @@
 """A tiny pipeline folder with random weights, for tests and for trying the backbone without the real weights.
 
-Real diffusers classes in the real folder layout, only small: `python -m storymem_backbones.wan.tiny_random
-    FOLDER`.
-Its pictures are noise; it shows that everything runs, not what the model can do.
+    python -m storymem_backbones.wan.tiny_random FOLDER
+
+Real diffusers classes in the real folder layout, only small. Its pictures are noise: it shows that everything runs.
 """
 
 import argparse
