@@ -33,4 +33,4 @@ def read_prompt(prompt: str, subjects: Sequence[Subject]) -> Concepts:
     found = understand(prompt)
     looks = understand(". ".join(f"{subject.name}, {subject.look}" for subject in subjects))
     cast = found.cast or tuple((kind, "") for kind, _ in looks.cast)
-    return replace(found, cast=cast, place=found.place or looks.place)
+    return replace(found, cast=cast, place=found.place or looks.place).completed()
