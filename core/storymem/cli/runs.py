@@ -100,8 +100,11 @@ def prune(run: options.Run, as_json: options.Json = False) -> None:
     from storymem.store.runstore import RunStore
 
     with RunStore(run, write=True) as store:
-        current = {(c.shot, c.take) for c in store.current()}
-        old = [(t.shot, t.number) for t in store.takes() if not t.pinned and (t.shot, t.number) not in current]
+        current = {c.shot: c.take for c in store.current()}
+        # A shot that is in the story but not finished may have a good clip, whose keyframes could not be chosen.
+        kept = {shot.id for shot in _board(store)} - set(current)
+        loose = [t for t in store.takes() if not t.pinned and t.shot not in kept]
+        old = [(t.shot, t.number) for t in loose if current.get(t.shot) != t.number]
         files = store.drop_takes(old)
     if as_json:
         print_json({"takes": old, "files": [str(path) for path in files]})

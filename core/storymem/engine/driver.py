@@ -89,6 +89,7 @@ class Driver:
         self._damage: dict[str, int] = {}
         self._made: set[str] = set()
         self._abandoned = False
+        self._bug: BaseException | None = None  # what a receiver of events raised on an executor's thread
         self._alive = 0.0  # when a running shot last gave a sign of life
 
     def run(self) -> Tally:
@@ -125,6 +126,8 @@ class Driver:
             if damage is None and not self._cancel.cancelled:
                 self._start_ready()
             damage = self._collect() or damage
+            if self._bug is not None:
+                raise self._bug
         if damage is not None:
             raise damage
         self._cancel.check()
@@ -182,7 +185,11 @@ class Driver:
             self._alive = time.monotonic()
             if not running.begun:
                 running.begun, running.started = True, self._alive
-            self._emit(ShotStep(shot=shot, step=step, total=total))
+            try:
+                self._emit(ShotStep(shot=shot, step=step, total=total))
+            except BaseException as error:  # not the backbone's fault: carried past it to the caller
+                self._bug, self._abandoned = error, True
+                raise Cancelled(f"shot {shot}: an event could not be delivered") from error
 
         return report
 
