@@ -116,6 +116,18 @@ def test_redo_after_a_prune_still_makes_another_take(run: Run, tmp_path: Path, t
     assert takes[-1]["request"]["prompt"] == "p3"
 
 
+def test_prune_keeps_a_clip_whose_keyframes_could_not_be_chosen(run: Run, program: Program, tmp_path: Path) -> None:
+    tale = write(tmp_path / "tale.json", chain(1))
+    options = ("render", tale, "-o", "run", *TINY, "-q", "--set", "selector=every")
+    assert program(*options, "--set", "selector.fault=raise", cwd=tmp_path).returncode == 4
+    assert "0 takes" in run("prune", "run", cwd=tmp_path)
+    with RunStore(tmp_path / "run", write=False) as store:
+        (before,) = store.takes()
+    run(*options, cwd=tmp_path)
+    with RunStore(tmp_path / "run", write=False) as store:
+        assert store.takes() == [before], "the clip was not made again"
+
+
 def test_damage_is_reported_shown_and_repaired(run: Run, program: Program, tmp_path: Path, tale: Path) -> None:
     run("render", tale, "-o", "run", *TINY, "-q", cwd=tmp_path)
     folder = tmp_path / "run"

@@ -44,4 +44,4 @@ def test_killed_runs_resume_to_the_same_film_and_make_nothing_twice(crash: Modul
         trials.append(job.disturb(folder, executor, chance))
         check_tidy(folder)
     assert [trial.problems for trial in trials] == [()] * 6
-    assert any(trial.made for trial in trials), "no kill came before the end; the run is too quick for this test"
+    assert any(trial.made for trial in trials), "no kill came before the end"

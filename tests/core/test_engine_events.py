@@ -171,6 +171,20 @@ def test_an_error_in_a_callback_stops_running_shots(stage: Stage) -> None:
     stage.render(story(["a"], ["b"]), policy="none").check()
 
 
+@pytest.mark.parametrize("executor", ["serial", "thread", "process"])
+def test_an_error_in_a_callback_is_never_the_backbones(stage: Stage, executor: str) -> None:
+    """Steps are reported from inside the backbone, on the executor's thread; what goes wrong there is a bug."""
+
+    def watch(event: Event) -> None:
+        if isinstance(event, ShotStep) and event.step == event.total:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stage.render(chain(2), on_event=watch, executor=executor)
+    with stage.store() as store:
+        assert store.failures() == {}
+
+
 def check_tidy_unfinished(stage: Stage, finished: list[str]) -> None:
     with stage.store() as store:
         assert [c.shot for c in store.current()] == finished
