@@ -102,7 +102,7 @@ class _Bars:
                 self._film = self._progress.add_task("film", total=event.shots)
             case ShotStarted():
                 self._shots[event.shot] = self._progress.add_task(f"{event.shot} {event.mode}", total=None)
-            case ShotStep():
+            case ShotStep() if event.shot in self._shots:  # one that was given up may still report
                 self._progress.update(self._shots[event.shot], completed=event.step, total=event.total)
             case ShotFinished() | ShotFailed():
                 self._end(event.shot)
