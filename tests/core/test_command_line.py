@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +388,30 @@ def test_a_folder_in_use_names_the_process(tmp_path: Path, tale: Path) -> None:
 
 
 # -- the other commands -----------------------------------------------------------------------------------
+
+
+def test_a_terminal_gets_a_progress_display(tmp_path: Path) -> None:
+    tale = write(tmp_path / "tale.json", story(["a"], ["b [not markup]"]))
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [PROGRAM, "render", tale, "-o", "run", *TINY, "--set", "backbone.fault.a=raise"],
+        cwd=tmp_path,
+        env=clean_environ(TERM="xterm"),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+    os.close(ours)
+    assert process.returncode == 4
+    text = shown.decode()
+    assert "Tale: 2 shots with tiny, into run" in text
+    assert "failed: shot 1.1: backbone Tiny failed: ValueError: tensor on the wrong device" in text
+    assert re.search(r"shot 2\.1: take 1 in \d", text)
+    assert "\x1b[" in text, "bars are drawn with escape sequences"
 
 
 def test_plugins_lists_what_is_there_and_what_is_broken(tmp_path: Path) -> None:
