@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,18 +41,25 @@ class EmbeddingMatrix:
         self, vector: NDArray[np.float32], count: int, within: Collection[str] | None = None
     ) -> list[tuple[str, float]]:
         """Return up to ``count`` (id, cosine), best first, ties by id; only among ``within`` if given."""
-        rows = None if within is None else [self._rows[id_] for id_ in set(within) if id_ in self._rows]
-        if count < 1 or not self._ids or (rows is not None and not rows):
+        rows = self._rows_of(within)
+        if count < 1 or not len(rows):
             return []
         # Not `@`: matrix libraries share this one small product among threads, and on a busy machine waiting for
         # them takes a hundred times as long as the product.
-        scores = np.einsum("ij,j->i", self._vectors[: len(self._ids)], np.asarray(vector, dtype=np.float32))
-        where = np.arange(len(scores)) if rows is None else np.asarray(rows)
-        scores = scores[where]
+        scores = np.einsum("ij,j->i", self._vectors[: len(self._ids)], np.asarray(vector, dtype=np.float32))[rows]
         # Enough of the best for ties at the edge to be settled by id, then an exact order.
         edge = np.partition(scores, -min(count, len(scores)))[-min(count, len(scores))]
-        best = [(self._ids[where[i]], float(scores[i])) for i in np.flatnonzero(scores >= edge)]
+        best = [(self._ids[rows[i]], float(scores[i])) for i in np.flatnonzero(scores >= edge)]
         return sorted(best, key=lambda pair: (-pair[1], pair[0]))[:count]
+
+    def _rows_of(self, within: Collection[str] | None) -> NDArray[np.int64]:
+        if within is None:
+            return np.arange(len(self._ids))
+        wanted = within if isinstance(within, Set) else set(within)
+        if len(wanted) * 4 < len(self._ids):
+            return np.asarray([self._rows[id_] for id_ in wanted if id_ in self._rows], dtype=np.int64)
+        # Asked in the order of the rows, which lie beside each other in memory: twice as quick for many.
+        return np.flatnonzero(np.fromiter(map(wanted.__contains__, self._ids), dtype=bool, count=len(self._ids)))
 
     def _make_room(self, dimension: int) -> None:
         if len(self._ids) <= len(self._vectors):
