@@ -10,6 +10,9 @@ longest chain of shots that wait for each other, as a share of all shots; a shot
 one before it. Speed-up is simulated with shots of equal length, started in story order as soon as what they
 wait for is done and a worker is free.
 
+Generations say how often a recalled look was made from a look that was itself made: 1 if the keyframe is of the
+entity's first shot or a reference image, else one more than the looks that keyframe was made from, on average.
+
 Policies that compare pictures (prompt_topk, dual_query, diverse) are not here: a schedule has no pictures.
 Writes benchmarks/results/schedule_coverage.{md,json} and docs/images/schedule_coverage.svg.
 """
@@ -84,6 +87,7 @@ class Tally:
     covered: Counter[str] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
     frames: list[int] = field(default_factory=list)
+    generations: list[float] = field(default_factory=list)
     paths: list[float] = field(default_factory=list)
     speedups: dict[int, list[float]] = field(default_factory=lambda: {w: [] for w in WORKERS})
     chain_first: dict[int, list[float]] = field(default_factory=lambda: {w: [] for w in WORKERS})
@@ -96,6 +100,7 @@ class Tally:
             "by_gap": {gap: self.covered[gap] / self.needed[gap] for gap in GAPS if self.needed[gap]},
             "needed": dict(self.needed),
             "frames": fmean(self.frames),
+            "generations": fmean(self.generations) if self.generations else 0.0,
             "forward": fmean(forwards) / (FORWARD + PER_KEYFRAME * FULL_MEMORY),
             "critical_path": fmean(self.paths),
             "speedup": {str(w): fmean(values) for w, values in self.speedups.items()},
@@ -170,14 +175,18 @@ def remaining_chain(graph: ShotGraph) -> dict[str, int]:
 def add_story(tally: Tally, board: Storyboard, policy: MemoryPolicy[Any], budget: int) -> None:
     """Let every shot of one story recall, and add what came of it."""
     graph, admitted, given = graph_of(board, policy), pictures(board, 1), references(board)
+    handed: dict[tuple[int, str], float] = {}  # by shot and entity: through how many generations its look came
     for shot in board:
         visible = [k for p in graph.visible[shot.position] for k in admitted[p]]
         recalled = policy.recall(shot, MemoryView(board, given + visible), budget)
-        shown = {entity for keyframe in recalled for entity in keyframe.entities}
         tally.frames.append(len(recalled))
         for entity, gap in needed_entities(board, shot).items():
+            shown = [handed.get((k.position, entity), 0.0) for k in recalled if entity in k.entities]
             tally.needed[gap] += 1
-            tally.covered[gap] += entity in shown
+            tally.covered[gap] += bool(shown)
+            if shown:
+                handed[shot.position, entity] = 1 + fmean(shown)
+                tally.generations.append(1 + fmean(shown))
     tally.paths.append(len(graph.critical_path()) / len(board))
     for workers in WORKERS:
         tally.speedups[workers].append(simulate(graph, workers, chain_first=False))

@@ -25,7 +25,16 @@ def markdown(result: Result) -> str:
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
-    head = ["policy", "budget", "covered", *(f"gap {gap}" for gap in GAPS), "frames", "forward", "critical path"]
+    head = [
+        "policy",
+        "budget",
+        "covered",
+        *(f"gap {gap}" for gap in GAPS),
+        "frames",
+        "forward",
+        "generations",
+        "critical path",
+    ]
     head += [f"x{workers}" for workers in WORKERS[1:]] + [f"x{workers} chain first" for workers in WORKERS[2:]]
     return [_line(head), _line(["---"] * len(head)), *(_line(_cells(row)) for row in rows)]
 
@@ -33,7 +42,12 @@ def _table(rows: Sequence[Row]) -> list[str]:
 def _cells(row: Row) -> list[str]:
     gaps = [f"{row['by_gap'][gap]:.0%}" if gap in row["by_gap"] else "" for gap in GAPS]
     cells = [row["policy"], str(row["budget"]), f"{row['coverage']:.1%}", *gaps]
-    cells += [f"{row['frames']:.2f}", f"{row['forward']:.2f}", f"{row['critical_path']:.2f}"]
+    cells += [
+        f"{row['frames']:.2f}",
+        f"{row['forward']:.2f}",
+        f"{row['generations']:.2f}",
+        f"{row['critical_path']:.2f}",
+    ]
     cells += [f"{row['speedup'][workers]:.2f}" for workers in WORKERS[1:]]
     return cells + [f"{row['speedup_chain_first'][workers]:.2f}" for workers in WORKERS[2:]]
 
@@ -65,7 +79,7 @@ def plot(result: Result) -> str:
     found = {(r["policy"], r["budget"]): r for r in result["rows"] if r["tier"] == tier}
     rows = {label: found[key] for label, key in shown.items()}
     left = _panel(60, f"covered, by gap in shots ({tier})", GAPS, 1.0, rows, lambda row, x: row["by_gap"].get(x, 0.0))
-    right = _panel(470, "speed-up, by workers", WORKERS, 4.0, rows, lambda row, x: row["speedup"][x])
+    right = _panel(470, "speed-up, by workers", WORKERS, 6.0, rows, lambda row, x: row["speedup"][x])
     legend = [
         f'<rect x="{60 + 270 * (i % 3)}" y="{322 + 20 * (i // 3)}" width="12" height="12" fill="{_COLOURS[i]}"/>'
         f'<text x="{78 + 270 * (i % 3)}" y="{332 + 20 * (i // 3)}">{label}</text>'

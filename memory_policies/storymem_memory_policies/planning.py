@@ -1,10 +1,9 @@
 """Plans which earlier shots each shot remembers: full coverage on the shallowest graph.
 
 The *depth* of a shot is the length of the longest chain of shots that ends with it; the deepest shot is the
-critical path of the run, and the number of generations through which an identity is handed down. Shots are
-planned in story order. For each, the cover is chosen that (1) shows as many of its needed entities as
-``frames`` shots can,
-(2) among those, needs nothing deeper than necessary, (3) uses the fewest shots, (4) the shallowest.
+critical path of the run. Shots are planned in story order. For each, the cover is chosen that (1) shows as many of
+its needed entities as ``frames`` shots can, (2) among those, needs nothing deeper than necessary, (3) uses the fewest
+shots, (4) the shallowest.
 
 With ``frames`` large enough, step 2 gives every shot the least depth that any plan with full coverage can
 give it: a shot must lie deeper than the shallowest earlier shot of each needed entity, that bound only falls
@@ -60,7 +59,7 @@ def make_plan(board: Storyboard, cast: Cast, frames: int, miss: float = 0.0, anc
     Args:
         board: The story.
         cast: Its entities, shot by shot.
-        frames: Most shots that one shot remembers, the anchor not counted.
+        frames: Most shots that one shot remembers, the anchor not counted; fewer where a shot overrides its budget.
         miss: Expected share of its shot's cast that a keyframe does not show. Above 0, frames that are left
             after covering go to second views, from shots that make the graph no deeper.
         anchor: How many of the story's first shots every later shot remembers besides, for the look of the
@@ -89,7 +88,9 @@ class _Planner:
         anchors = range(min(self.anchor, shot.position))
         waits = [*anchors, *([] if shot.cut else [shot.position - 1])]
         floor = max((self.depth[p] for p in waits), default=0)
-        chosen = self._choose(self.cast.of(shot), floor)
+        budget = shot.shot.overrides.budget
+        frames = self.frames if budget is None else min(self.frames, budget)
+        chosen = self._choose(self.cast.of(shot), floor, frames) if frames else []
         remembered = sorted({*anchors, *chosen})
         depth = 1 + max(floor, max((self.depth[p] for p in chosen), default=0))
         self.remembered.append(tuple(remembered))
@@ -100,15 +101,15 @@ class _Planner:
             insort(known, (depth, -len(entities), shot.position))
             del known[self._reach :]
 
-    def _choose(self, needed: Sequence[str], floor: int) -> list[int]:
+    def _choose(self, needed: Sequence[str], floor: int, frames: int) -> list[int]:
         candidates = self._candidates(needed)
         if not candidates:
             return []
         masks = [candidate.mask for candidate in candidates]
         goal = _held(masks, range(len(masks)))
-        free, cover = _shallowest(candidates, masks, self.frames, goal, floor)
-        if self.miss and len(cover) < self.frames:
-            cover += _second_views(masks[:free], cover, self.frames - len(cover), self.miss)
+        free, cover = _shallowest(candidates, masks, frames, goal, floor)
+        if self.miss and len(cover) < frames:
+            cover += _second_views(masks[:free], cover, frames - len(cover), self.miss)
         return [candidates[i].position for i in cover if candidates[i].position != REFERENCE_POSITION]
 
     def _candidates(self, needed: Sequence[str]) -> list[_Candidate]:

@@ -34,10 +34,9 @@ class ScheduledCoverage(EntityPolicy[ScheduledCoverageSettings]):
     """Cover all needed entities by few keyframes of shots that lie early in the graph.
 
     This project's own. The memory of every shot is planned from the script before the run (see
-    :mod:`storymem_memory_policies.planning`), so a shot waits only for the shots whose keyframes it will get,
-    the critical path is the shortest that full coverage allows, and identities are handed down through the
-    fewest generations. Recall picks, from those shots, the keyframe that shows most of what is still
-    uncovered; ties go to the shallower shot, then to the better score.
+    :mod:`storymem_memory_policies.planning`), so a shot waits only for the shots whose keyframes it will get, and the
+    critical path is the shortest that full coverage allows. Recall picks, from those shots, the keyframe that shows
+    most of what is still uncovered; ties go to the shallower shot, then to the better score.
 
     Sees: at most ``frames + anchor`` shots. Cost: a plan once per story, a fraction of a millisecond a shot;
     recall O(frames x keyframes). The anchor makes every shot wait for the first ones.

@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storymem.script.models import Entity, Scene, Shot, StoryScript
+from storymem.script.models import Entity, Scene, Shot, ShotOverrides, StoryScript
 from storymem.storyboard import Storyboard
 from storymem.testing import storyboards
 from storymem_memory_policies.cast import Cast, cast_of
@@ -164,6 +164,16 @@ def test_reference_images_need_no_earlier_shot() -> None:
 def test_the_anchor_is_remembered_by_all_later_shots() -> None:
     board = story(("a", True), ("b", True), ("c", True))
     assert plan_of(board, anchor=1).remembered == ((), (0,), (0,))
+
+
+def test_a_shot_with_a_budget_of_its_own_is_planned_for_it() -> None:
+    board = story(("a", True), ("b", True), ("ab", True), ("ab", True))
+    shots = list(board.script.scenes[0].shots)
+    for budget, expected in ((None, (0, 1)), (1, (2,)), (0, ())):
+        shots[3] = shots[3].model_copy(update={"overrides": ShotOverrides(budget=budget)})
+        scenes = (Scene(shots=tuple(shots)),)
+        changed = Storyboard(board.script.model_copy(update={"scenes": scenes}))
+        assert plan_of(changed).remembered[3] == expected
 
 
 def test_long_stories_are_planned_too() -> None:
