@@ -9,7 +9,6 @@ import logging
 import multiprocessing
 import os
 import socket
-import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ from storymem_backbones.wan.shot import Sampling, ShotInputs, StepCallback
 
 if TYPE_CHECKING:
     from storymem_backbones.wan.pipeline import WanMemoryPipeline
+
+_log = logging.getLogger(__name__)
 
 Builder = Callable[[], "WanMemoryPipeline"]
 """Makes a rank's pipeline, parallelised; runs in the rank's process and must be picklable."""
@@ -195,7 +196,7 @@ def run_rank(rank: int, ranks: int, port: int, device: str, build: Builder, conn
     except torch.OutOfMemoryError as error:
         connection.send(Message("error", torch.OutOfMemoryError(str(error))))
     except Exception as error:
-        traceback.print_exc()
+        _log.exception("rank %d failed", rank)
         connection.send(Message("error", f"{type(error).__name__}: {error}"))
     finally:
         if dist.is_initialized():
