@@ -15,6 +15,7 @@ from storymem.script.models import Entity, EntityKind
 from storymem_plugins.planning.outline.words import CHARACTERS, NOT_NAMES, OBJECTS, PLACES
 
 MAX_ENTITIES = 24
+MAX_NAME = 60  #: characters
 _NOUN = re.compile(
     r"\b(?P<article>a|an|the|his|her|their|its|one|another)\s+"
     r"(?P<adjectives>(?:[a-z]+(?:-[a-z]+)*,?\s+){0,3}?)(?P<noun>[a-z]+(?:-[a-z]+)?)\b",
@@ -93,7 +94,7 @@ def _look(adjectives: str, noun: str) -> str:
 
 
 def _names(sentences: Sequence[str]) -> Iterator[Entity]:
-    """Yield capitalised names that come twice, or once in mid-sentence."""
+    """Yield the 24 most frequent capitalised names that come twice, or once in mid-sentence."""
     total: Counter[str] = Counter()
     inside: Counter[str] = Counter()
     located: Counter[str] = Counter()
@@ -105,10 +106,10 @@ def _names(sentences: Sequence[str]) -> Iterator[Entity]:
                 inside[name] += match.start() > 0 or name != match.group()
                 located[name] += bool(_PLACE_BEFORE.search(sentence[: match.start()]))
     lower = {word for sentence in sentences for word in re.findall(r"\b[a-z]+\b", sentence)}
-    for name, count in total.items():
-        if (inside[name] or count > 1) and name.lower() not in lower:
-            kind = EntityKind.PLACE if located[name] * 2 > count else EntityKind.CHARACTER
-            yield Entity(id=name, kind=kind, look=_apposition(name, sentences))
+    names = [n for n in total if (inside[n] or total[n] > 1) and n.lower() not in lower and len(n) <= MAX_NAME]
+    for name in sorted(names, key=lambda name: -total[name])[:MAX_ENTITIES]:
+        kind = EntityKind.PLACE if located[name] * 2 > total[name] else EntityKind.CHARACTER
+        yield Entity(id=name, kind=kind, look=_apposition(name, sentences))
 
 
 def _trimmed(name: str) -> str:

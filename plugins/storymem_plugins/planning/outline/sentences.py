@@ -17,6 +17,9 @@ _SPEECH = re.compile(
 )
 
 
+MAX_SENTENCE = 1000  #: characters; what is longer is no sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence.
@@ -42,7 +45,8 @@ def split_story(text: str) -> list[Sentence]:
             opens, title = True, (heading["marked"] or heading["plain"]).strip() if heading else ""
             continue
         for sentence in _sentences(paragraph):
-            if silent := _without_speech(sentence):
+            # No prompt takes more than its beginning, and the cost of reading on would grow with its square.
+            if silent := _without_speech(sentence[:MAX_SENTENCE]):
                 found.append(Sentence(silent, opens, title))
                 opens, title = False, ""
     return found
