@@ -12,7 +12,7 @@ from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, Plugin, Plug
 from storymem.plugin import Kind, PluginHost
 from storymem.settings import PluginChoice
 from storymem.storyboard import BoardShot, Storyboard
-from storymem_memory_policies.entity_policy import in_view_order
+from storymem_memory_policies.ordering import in_view_order
 
 Build = Callable[[Kind, str, Mapping[str, Any]], Plugin]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from storymem.interfaces import Keyframe, MemoryView
 from storymem.storyboard import BoardShot, Storyboard
-from storymem_memory_policies.entity_policy import EntityPolicy, in_view_order
+from storymem_memory_policies.entity_policy import EntityPolicy
+from storymem_memory_policies.ordering import in_view_order
 
 
 class EarliestAppearance(EntityPolicy):

@@ -6,7 +6,7 @@ whose description an image-text encoder finds in the picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
@@ -91,9 +91,3 @@ def _described(board: Storyboard, name: str) -> str:
     if entity is None:
         return name
     return f"{entity.label}, {entity.look}" if entity.look else entity.label
-
-
-def in_view_order(view: MemoryView, chosen: Iterable[Keyframe]) -> list[Keyframe]:
-    """Return chosen keyframes in story order, without repeats."""
-    ids = {keyframe.id for keyframe in chosen}
-    return [keyframe for keyframe in view if keyframe.id in ids]

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
 from storymem.storyboard import BoardShot
-from storymem_memory_policies.entity_policy import in_view_order
+from storymem_memory_policies.ordering import in_view_order
 
 
 class ReservoirSettings(PluginSettings):
