@@ -60,7 +60,7 @@ class Compose(MemoryPolicy[ComposeSettings]):
 
     def __init__(self, settings: ComposeSettings | None = None, build: Build | None = None) -> None:
         super().__init__(settings)
-        build = build or PluginHost().build
+        build = build or _build_installed
         self.parts = tuple(_policy(build, part.policy) for part in self.settings.parts)
         self.needs_encoder = any(policy.needs_encoder for policy in self.parts)
 
@@ -94,6 +94,13 @@ class Compose(MemoryPolicy[ComposeSettings]):
         """Close all parts."""
         for policy in self.parts:
             policy.close()
+
+
+def _build_installed(kind: Kind, name: str, settings: Mapping[str, Any]) -> Plugin:
+    try:
+        return PluginHost().build(kind, name, settings)
+    except PluginError as error:
+        raise PluginError(f"policy compose: parts must be installed plugins, not local files: {error}") from error
 
 
 def _policy(build: Build, choice: PluginChoice) -> MemoryPolicy[Any]:
