@@ -232,7 +232,7 @@ def test_a_composition_fills_the_budget_part_by_part(line: tuple[BoardShot, list
 
 
 def test_a_composition_names_a_bad_part() -> None:
-    with pytest.raises(PluginError, match="compose: parts must be installed .* did you mean 'entity_bank'"):
+    with pytest.raises(PluginError, match=r"compose: parts must be installed .* did you mean 'entity_bank'"):
         build("compose", parts=[{"policy": "entity_bnk"}])
     with pytest.raises(SettingsError, match="policy 'sink_recent': sink"):
         build("compose", parts=[{"policy": {"name": "sink_recent", "sink": -1}}])
