@@ -14,6 +14,7 @@ import torch
 from storymem.errors import SettingsError
 from storymem_backbones.wan.attention import set_attention
 from storymem_backbones.wan.errors import WeightsError
+from storymem_backbones.wan.experts import load_expert
 from storymem_backbones.wan.fp8 import quantize_blocks
 from storymem_backbones.wan.lora import load_m2v_lora, merge_loras
 from storymem_backbones.wan.lora_keys import Expert
@@ -22,7 +23,7 @@ from storymem_backbones.wan.parallel import ParallelPipeline, parallelise
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.profiles import Profile
 from storymem_backbones.wan.quiet import quiet_libraries
-from storymem_backbones.wan.settings import LoraChoice, WanSettings
+from storymem_backbones.wan.settings import ExpertFiles, LoraChoice, WanSettings
 from storymem_backbones.wan.weights import inspect_weights
 
 _log = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ def build_pipeline(
     profile = settings.resolved_profile()
     require_device(profile, settings.profile)
     info = inspect_weights(folder, text_to_video=text_to_video)
-    pipeline = _load(folder, profile)
+    files = None if text_to_video else settings.expert_files
+    pipeline = _load(folder, profile, _single_files(folder, files, info.experts, profile))
     pipeline.text_tokens = manifest.text_tokens
     pipeline.caching = settings.caching
     if not text_to_video:
@@ -130,11 +132,26 @@ def place(pipeline: WanMemoryPipeline, profile: Profile) -> None:
         pipeline.vae.to(device)
 
 
-def _load(folder: Path, profile: Profile) -> WanMemoryPipeline:
+def _single_files(
+    folder: Path, files: ExpertFiles | None, experts: tuple[str, ...], profile: Profile
+) -> dict[str, Any]:
+    """The experts that come from files of their own, by component."""
+    if files is None:
+        return {}
+    paths = [path for path in (files.high, files.low) if path is not None]
+    if len(paths) != len(experts):
+        raise SettingsError(f"expert_files: this model has {len(experts)} expert(s), {len(paths)} file(s) were given")
+    dtype = getattr(torch, profile.dtype)
+    return {name: load_expert(path, folder, name, dtype) for name, path in zip(experts, paths, strict=True)}
+
+
+def _load(folder: Path, profile: Profile, given: dict[str, Any]) -> WanMemoryPipeline:
     dtypes = {"default": getattr(torch, profile.dtype), "vae": getattr(torch, profile.vae_dtype)}
     try:
         with quiet_libraries():
-            pipeline: WanMemoryPipeline = WanMemoryPipeline.from_pretrained(folder, dtype=dtypes, local_files_only=True)
+            pipeline: WanMemoryPipeline = WanMemoryPipeline.from_pretrained(
+                folder, dtype=dtypes, local_files_only=True, **given
+            )
     except (OSError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
     pipeline.set_progress_bar_config(disable=True)

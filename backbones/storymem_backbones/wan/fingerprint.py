@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from storymem_backbones.wan.digest import file_digest, folder_digest
-from storymem_backbones.wan.errors import LoraError
+from storymem_backbones.wan.errors import LoraError, WeightsError
 from storymem_backbones.wan.manifest import Manifest
-from storymem_backbones.wan.settings import LoraChoice, TextToVideo, WanSettings
+from storymem_backbones.wan.settings import ExpertFiles, LoraChoice, TextToVideo, WanSettings
 from storymem_backbones.wan.shot import Sampling
 
 
@@ -26,9 +26,11 @@ def picture_fingerprint(
 
     Raises:
         LoraError: If a LoRA file does not exist.
+        WeightsError: If an expert's file does not exist.
     """
     content: dict[str, Any] = {
         "weights": weights_identity(settings.weights, settings.revision),
+        "expert_files": settings.expert_files and _expert_files(settings.expert_files),
         "loras": [_lora(lora) for lora in loras],
         "merged": settings.merge_loras and bool(loras),
         "memory_shift": settings.memory_shift or manifest.memory_shift,
@@ -65,6 +67,13 @@ def _file(lora: LoraChoice, side: str) -> str | None:
     if not path.is_file():
         raise LoraError(f"loras.{lora.name}.{side}: {path} does not exist")
     return file_digest(path)
+
+
+def _expert_files(files: ExpertFiles) -> list[str | None]:
+    for path in (files.high, files.low):
+        if path is not None and not path.is_file():
+            raise WeightsError(f"expert_files: {path} does not exist")
+    return [None if path is None else file_digest(path) for path in (files.high, files.low)]
 
 
 def _text_to_video(model: TextToVideo) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from storymem.errors import SettingsError
+
 FORMAT = torch.float8_e4m3fn
 _LARGEST = torch.finfo(FORMAT).max
 
@@ -70,6 +72,9 @@ def quantize_blocks(transformer: nn.Module, *, activations: bool) -> int:
 
     Returns:
         How many layers were replaced.
+
+    Raises:
+        SettingsError: If they are quantized already, as in a GGUF file.
     """
     blocks = transformer.get_submodule("blocks")
     names = [n for n, module in blocks.named_modules() if isinstance(module, nn.Linear) and "lora_" not in n]
@@ -77,5 +82,7 @@ def quantize_blocks(transformer: nn.Module, *, activations: bool) -> int:
         parent, _, leaf = name.rpartition(".")
         linear = blocks.get_submodule(name)
         assert isinstance(linear, nn.Linear)
+        if not linear.weight.is_floating_point():
+            raise SettingsError("profile linear_fp8: these weights are quantized already; set linear_fp8 = none")
         setattr(blocks.get_submodule(parent), leaf, Fp8Linear(linear, activations=activations))
     return len(names)

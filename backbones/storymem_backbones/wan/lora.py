@@ -102,9 +102,14 @@ def merge_loras(transformer: "WanTransformer3DModel") -> None:
 
     The sum is rounded to the weights' own dtype at the end: with bfloat16 weights up to 17 % of a small delta
     is lost, so keep LoRAs unmerged unless the weights are float32 or speed matters more.
+
+    Raises:
+        LoraError: If the weights are quantized.
     """
     for module in _lora_layers(transformer).values():
         base = module.get_base_layer()
+        if not base.weight.is_floating_point():
+            raise LoraError("merge_loras: these weights are quantized; set merge_loras = false")
         total = base.weight.detach().float()
         for adapter in module.active_adapters:
             if adapter in module.lora_A:

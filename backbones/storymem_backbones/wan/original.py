@@ -20,10 +20,11 @@ from diffusers.loaders.single_file_utils import (
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoTokenizer, UMT5Config, UMT5EncoderModel
 
 from storymem_backbones.wan.errors import WeightsError
+from storymem_backbones.wan.experts import fill, keep_precision
 from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.sampler import M2V_BOUNDARY, T2V_BOUNDARY, m2v_scheduler
 
@@ -100,12 +101,7 @@ def _convert_expert(source: Path, target: Path, dtype: torch.dtype) -> int:
             num_layers=original["num_layers"],
             eps=original["eps"],
         )
-    kept = tuple(WanTransformer3DModel._keep_in_fp32_modules)
-    converted = {
-        name: tensor.float() if any(part in name for part in kept) else tensor.to(dtype)
-        for name, tensor in convert_wan_transformer_to_diffusers(state).items()
-    }
-    _fill(model, converted, source)
+    fill(model, keep_precision(convert_wan_transformer_to_diffusers(state), dtype), source)
     model.save_pretrained(target, max_shard_size="10GB")
     return int(original["in_dim"])
 
@@ -115,7 +111,7 @@ def _convert_vae(source: Path, target: Path) -> None:
     base = state["encoder.conv1.weight"].shape[0]
     with torch.device("meta"):
         vae = AutoencoderKLWan(base_dim=base)
-    _fill(vae, {k: v.float() for k, v in convert_wan_vae_to_diffusers(state).items()}, source)
+    fill(vae, {k: v.float() for k, v in convert_wan_vae_to_diffusers(state).items()}, source)
     vae.save_pretrained(target)
 
 
@@ -135,21 +131,11 @@ def _convert_text_encoder(source: Path, target: Path, dtype: torch.dtype) -> Non
         feed_forward_proj="gated-gelu",
     )
     model = UMT5EncoderModel(config).to(dtype)
-    _fill(
-        model, {name: tensor.to(dtype) for name, tensor in state.items()}, source, shared="encoder.embed_tokens.weight"
-    )
+    tensors = {name: tensor.to(dtype) for name, tensor in state.items()}
+    # The model has its token embeddings under two names.
+    tensors["encoder.embed_tokens.weight"] = tensors["shared.weight"]
+    fill(model, tensors, source)
     model.save_pretrained(target, max_shard_size="10GB")
-
-
-def _fill(model: nn.Module, state: dict[str, Tensor], source: Path, shared: str | None = None) -> None:
-    """Load all tensors; `shared` is the second name of a tensor that the model has twice."""
-    if shared is not None:
-        state = {**state, shared: state["shared.weight"]}
-    missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
-    problems = [f"lacks {name}" for name in missing] + [f"has unknown {name}" for name in unexpected]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise WeightsError(f"{source}: {', '.join(problems[:3])}{more}; is it a Wan 2.2 model?")
 
 
 def _t5_name(key: str) -> str:

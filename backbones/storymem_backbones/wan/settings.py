@@ -42,6 +42,20 @@ class LoraChoice(BaseModel):
     every_layer: bool = True
 
 
+class ExpertFiles(BaseModel):
+    """Single files that replace the experts of the model folder.
+
+    Attributes:
+        high: ``.gguf`` or ``.safetensors`` of the high-noise (or only) expert.
+        low: Of the low-noise expert.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    high: Path
+    low: Path | None = None
+
+
 class TextToVideo(BaseModel):
     """A separate text-to-video model for shots without memory and hand-over, as the paper's first shot.
 
@@ -91,6 +105,7 @@ class WanSettings(PluginSettings):
     Attributes:
         weights: Model folder in diffusers format or the original Wan layout, or a Hugging Face repository.
         revision: 40-character commit of the repository; required for a repository.
+        expert_files: Quantized or other single files used instead of the folder's experts.
         loras: LoRAs in the order they are stacked; StoryMem's M2V LoRA among them.
         text_to_video: A separate model for shots made from text alone; by default the image-to-video model
             makes them.
@@ -110,6 +125,7 @@ class WanSettings(PluginSettings):
 
     weights: str = DEFAULT_WEIGHTS
     revision: str | None = None
+    expert_files: ExpertFiles | None = None
     loras: tuple[LoraChoice, ...] = ()
     text_to_video: TextToVideo | None = None
     memory_shift: Annotated[int, Field(ge=1)] | Literal["contiguous"] | None = None
