@@ -9,11 +9,13 @@ import pytest
 from planning_support import ChatServer, Handler, Json, filled, says, schema_of, well
 
 from storymem.errors import Cancelled, ScriptError
-from storymem.interfaces import Brief
+from storymem.interfaces import Brief, ScriptPlanner
 from storymem.script.changes import diff_scripts
 from storymem.script.lint import has_errors, lint
 from storymem.script.models import Entity, StoryScript
 from storymem.script.revision import ScriptReviser
+from storymem.testing.planner import PlannerContract
+from storymem_plugins.planning.settings import LlmSettings
 
 
 def quiet(line: str) -> None:
@@ -224,3 +226,11 @@ def test_a_script_that_does_not_fit_is_not_sent(server: ChatServer, tmp_path: Pa
     with pytest.raises(ScriptError, match="raise context_tokens"):
         server.planner(tmp_path).revise(long, "shorter", quiet)
     assert server.requests == []
+
+
+class TestContract(PlannerContract):
+    """The llm planner obeys the contract of planners; no cache, so that every plan is really asked for."""
+
+    @pytest.fixture
+    def planner(self, server: ChatServer, tmp_path: Path) -> ScriptPlanner[LlmSettings]:
+        return server.planner(tmp_path, cache=False)
