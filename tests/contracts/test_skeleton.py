@@ -1,4 +1,4 @@
-"""``storymem plugins new``: the package it writes is found by its entry point and passes its own tests."""
+"""``storymem plugin new``: the package it writes is found by its entry point and passes its own tests."""
 
 from __future__ import annotations
 

@@ -37,9 +37,10 @@ for _command in (
     measure.measure,
     show.config,
     doctor.doctor,
+    plugins.plugins,
 ):
     app.command()(_command)
-app.add_typer(plugins.app, name="plugins")
+app.add_typer(plugins.app, name="plugin")
 
 
 def main() -> None:

@@ -12,14 +12,16 @@ from storymem.cli import options
 if TYPE_CHECKING:
     from storymem.plugin.registry import Registration
 
-app = typer.Typer(help="List plugins, or start one of your own.", invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(help="Start a plugin of your own.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
-def plugins(context: typer.Context, plugin: options.PluginFiles = None, as_json: options.Json = False) -> None:
+def _group() -> None:
+    """Keep ``new`` a subcommand, although it is the only one."""
+
+
+def plugins(plugin: options.PluginFiles = None, as_json: options.Json = False) -> None:
     """List every plugin: name, kind, distribution, state; and those that are broken, with the reason."""
-    if context.invoked_subcommand is not None:
-        return
     from storymem.cli.progress import print_json
     from storymem.plugin import PluginHost
 

@@ -86,6 +86,7 @@ class Driver:
         self._emit = emit
         self._cancel = cancel
         self._timeout = timeout
+        self._remaining = plan.graph.remaining()
         self._damage: dict[str, int] = {}
         self._made: set[str] = set()
         self._abandoned = False
@@ -117,8 +118,10 @@ class Driver:
 
     def _pass(self) -> Tally:
         self._waiting = {shot.position: self._plan.graph.digraph.in_degree(shot.id) for shot in self._plan.board}
-        self._ready = [position for position, count in self._waiting.items() if count == 0]
-        heapq.heapify(self._ready)
+        self._ready: list[tuple[int, int]] = []
+        for position, count in self._waiting.items():
+            if count == 0:
+                self._make_ready(position)
         self._running: dict[Future[ShotOutcome], _Running] = {}
         self._failed: dict[str, str] = {}
         damage: DamagedFile | None = None
@@ -135,7 +138,11 @@ class Driver:
 
     def _start_ready(self) -> None:
         while self._ready and self._executor.room() > 0 and not self._cancel.cancelled:
-            self._start(heapq.heappop(self._ready))
+            self._start(heapq.heappop(self._ready)[1])
+
+    def _make_ready(self, position: int) -> None:
+        """Queue a shot: those that most others wait for in a row come first, else in story order."""
+        heapq.heappush(self._ready, (-self._remaining[position], position))
 
     def _start(self, position: int) -> None:
         try:
@@ -252,7 +259,7 @@ class Driver:
             position = self._plan.board.shot(child).position
             self._waiting[position] -= 1
             if self._waiting[position] == 0:
-                heapq.heappush(self._ready, position)
+                self._make_ready(position)
 
     def _fail(self, position: int, error: str) -> None:
         shot = self._plan.board.shots[position].id

@@ -60,6 +60,14 @@ class ShotGraph:
             if shot.id not in finished and all(p in finished for p in self.digraph.predecessors(shot.id))
         ]
 
+    def remaining(self) -> list[int]:
+        """Return, for each position, the length of the longest chain of shots that starts with it."""
+        lengths = [1] * len(self.board)
+        for shot in reversed(self.board.shots):
+            for child in self.digraph.successors(shot.id):
+                lengths[shot.position] = max(lengths[shot.position], 1 + lengths[self._position(child)])
+        return lengths
+
     def critical_path(self) -> list[str]:
         """Return the longest chain of shots: with any number of workers a run takes at least as long as it."""
         longest: dict[str, tuple[int, str | None]] = {}
