@@ -1,7 +1,7 @@
-"""Finds who and what a story is about: listed nouns, capitalised names, and things it comes back to.
+"""Finds who and what a story is about: listed nouns and capitalised names.
 
 English only; in other languages nothing is found and the story is cut without entities. Looks are taken from
-the story's own words ("a small red fox", "Mira, a young climber"); none is made up.
+the story's own words ("a small red fox", "Mira, a young climber", "a keeper named Tomas"); none is made up.
 """
 
 from __future__ import annotations
@@ -9,30 +9,29 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from storymem.script.mentions import mentions
 from storymem.script.models import Entity, EntityKind
-from storymem_plugins.planning.outline.words import CHARACTERS, NOT_NAMES, OBJECTS, PLACES
+from storymem_plugins.planning.outline.words import CHARACTERS, NOT_ADJECTIVES, NOT_NAMES, OBJECTS, PLACES
 
 MAX_ENTITIES = 24
 MAX_NAME = 60  #: characters
-_NOUN = re.compile(
-    r"\b(?P<article>a|an|the|his|her|their|its|one|another)\s+"
-    r"(?P<adjectives>(?:[a-z]+(?:-[a-z]+)*,?\s+){0,3}?)(?P<noun>[a-z]+(?:-[a-z]+)?)\b",
-    re.IGNORECASE,
+_DETERMINER = re.compile(
+    r"\b(?:a|an|the|his|her|their|its|one|another|two|three|four|five|six|seven|several|many|some)\s+", re.IGNORECASE
 )
+_WORD = re.compile(r"[A-Za-z]+(?:-[a-z]+)*,?")
 _BARE = re.compile(r"\b(?:in|through|into|across|on|at|to)\s+(?P<noun>[a-z]+)\b")
 _NAME = re.compile(r"(?<![\w'\u2019-])[A-Z][a-z]+(?:\s+(?:of\s+)?[A-Z][a-z]+)*(?![\w-])")
 _APPOSITION = re.compile(r"(?<=[a-z]),\s+(?:a|an|the)\s+(?P<look>[^,.;:!?]{3,120})(?=[,.;:!?])")
+_NAMED = re.compile(r"\b(?:a|an|the)\s+(?P<look>[a-z][a-z -]{2,80}?)\s+(?:named|called)\s+(?=[A-Z])", re.IGNORECASE)
 _PLACE_BEFORE = re.compile(r"\b(?:in|at|to|from|near|towards?|outside|inside|into)\s+$", re.IGNORECASE)
 _LISTED = {
     **dict.fromkeys(OBJECTS, EntityKind.OBJECT),
     **dict.fromkeys(PLACES, EntityKind.PLACE),
     **dict.fromkeys(CHARACTERS, EntityKind.CHARACTER),
 }
-_NOT_ADJECTIVES = frozenset(
-    re.findall(r"\w+", "of in on at to and or with who that by as is was were are had has for into from")
-)
+_MAX_ADJECTIVES = 3
 
 
 def find_cast(sentences: Sequence[str], given: Sequence[Entity] = ()) -> list[Entity]:
@@ -48,6 +47,18 @@ def find_cast(sentences: Sequence[str], given: Sequence[Entity] = ()) -> list[En
     return [*given, *fresh[:MAX_ENTITIES]]
 
 
+def shown_in(sentence: str, cast: Sequence[Entity]) -> list[Entity]:
+    """Return the entities that a sentence names, in the order of the cast."""
+    return [entity for entity in cast if mentions(sentence, entity) or mentions(sentence, _plural(entity))]
+
+
+def kind_of(noun: str) -> EntityKind | None:
+    """Return what a listed noun, singular or plural, stands for; None if it is not listed."""
+    word = noun.lower()
+    singulars = (word, word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word))
+    return next((_LISTED[single] for single in singulars if single in _LISTED), None)
+
+
 def _position(story: str, name: str) -> int:
     match = re.search(rf"\b{re.escape(name)}\b", story, re.IGNORECASE)
     return match.start() if match else len(story)
@@ -56,41 +67,43 @@ def _position(story: str, name: str) -> int:
 def _listed_nouns(sentences: Sequence[str]) -> Iterator[Entity]:
     looks: dict[str, str] = {}
     for sentence in sentences:
-        for match in _noun_phrases(_APPOSITION.sub(",", sentence)):
-            noun = match["noun"].lower()
-            looks[noun] = looks.get(noun) or _look(match["adjectives"], noun)
-        for match in _BARE.finditer(sentence):
+        plain = _NAMED.sub("", _APPOSITION.sub(",", sentence))
+        for noun, look in _noun_phrases(plain):
+            looks[noun] = looks.get(noun) or look
+        for match in _BARE.finditer(plain):
             if _LISTED.get(match["noun"]) is EntityKind.PLACE:
                 looks.setdefault(match["noun"], "")
+    singular = {noun for noun in looks if noun in _LISTED}
     for noun, look in looks.items():
-        yield Entity(id=noun, kind=_LISTED[noun], look=look)
+        # "dogs" beside "dog" is the same entity as far as names can tell.
+        kind = kind_of(noun)
+        if kind and (noun in singular or noun.removesuffix("s") not in singular):
+            yield Entity(id=noun, kind=kind, look=look or _apposition(noun, sentences))
 
 
-def _noun_phrases(sentence: str) -> Iterator[re.Match[str]]:
-    """Yield determiner, adjectives and a listed noun; the shortest such phrase after each determiner."""
-    start = 0
-    while match := _NOUN.search(sentence, start):
-        longer = next((m for m in _phrases_at(sentence, match.start()) if m["noun"].lower() in _LISTED), None)
-        if longer:
-            yield longer
-        start = longer.end() if longer else match.end("article")
+def _noun_phrases(sentence: str) -> Iterator[tuple[str, str]]:
+    """Yield each listed noun after a determiner and at most three adjectives, and its look ("small red fox")."""
+    for determiner in _DETERMINER.finditer(sentence):
+        words = [word.group() for word in islice(_words_at(sentence, determiner.end()), _MAX_ADJECTIVES + 2)]
+        for count, word in enumerate(words[: _MAX_ADJECTIVES + 1]):
+            noun = word.strip(",").lower()
+            following = words[count + 1].strip(",") if count + 1 < len(words) and not word.endswith(",") else ""
+            if kind_of(noun) and not kind_of(following):
+                adjectives = " ".join(words[:count])
+                yield noun, f"{adjectives} {noun}" if adjectives else ""
+                break
+            if noun in NOT_ADJECTIVES:
+                break
 
 
-def _phrases_at(sentence: str, start: int) -> Iterator[re.Match[str]]:
-    for words in range(4):
-        pattern = _NOUN.pattern.replace("{0,3}?", f"{{{words}}}")
-        if match := re.compile(pattern, re.IGNORECASE).match(sentence, start):
-            if words and match["adjectives"].split()[-1].lower().strip(",") in _NOT_ADJECTIVES:
-                return
-            following = sentence[match.end() :].split(maxsplit=1)
-            compound = following and following[0].strip(",.;").lower() in _LISTED
-            if not (compound and match["noun"].lower() in _LISTED and sentence[match.end()] == " "):
-                yield match
-
-
-def _look(adjectives: str, noun: str) -> str:
-    words = [word for word in adjectives.split() if word.strip(",").lower() not in _NOT_ADJECTIVES]
-    return f"{' '.join(words)} {noun}" if words else ""
+def _words_at(sentence: str, start: int) -> Iterator[re.Match[str]]:
+    """Yield words one after another, as long as nothing but a space is between them."""
+    while match := _WORD.match(sentence, start):
+        yield match
+        start = match.end()
+        if sentence[start : start + 1] != " ":
+            return
+        start += 1
 
 
 def _names(sentences: Sequence[str]) -> Iterator[Entity]:
@@ -117,21 +130,19 @@ def _trimmed(name: str) -> str:
     words = name.split()
     while words and words[0].lower() in NOT_NAMES:
         words = words[1:]
-    if len(words) == 1 and words[0].lower() in _LISTED:
+    if len(words) == 1 and kind_of(words[0]):
         return ""
     return " ".join(words)
 
 
 def _apposition(name: str, sentences: Sequence[str]) -> str:
-    """Return "young climber with a braid" of "Mira, a young climber with a braid, ..."."""
-    pattern = re.compile(rf"\b{re.escape(name)},\s+(?:a|an|the)\s+(?P<look>[^,.;:!?]{{3,120}})[,.;:!?]")
-    match = next(filter(None, (pattern.search(sentence) for sentence in sentences)), None)
-    return match["look"].strip() if match else ""
-
-
-def shown_in(sentence: str, cast: Sequence[Entity]) -> list[Entity]:
-    """Return the entities that a sentence names, in the order of the cast."""
-    return [entity for entity in cast if mentions(sentence, entity) or mentions(sentence, _plural(entity))]
+    """Return "young climber" of "Mira, a young climber, ..." and "keeper" of "a keeper named Mira"."""
+    after = re.compile(rf"\b{re.escape(name)}{_APPOSITION.pattern}")
+    before = re.compile(rf"{_NAMED.pattern}{re.escape(name)}\b", re.IGNORECASE)
+    for sentence in sentences:
+        if name in sentence and (match := after.search(sentence) or before.search(sentence)):
+            return match["look"].strip()
+    return ""
 
 
 def _plural(entity: Entity) -> Entity:

@@ -7,7 +7,7 @@ does not translate; camera words are English.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from storymem.errors import ScriptError
@@ -17,7 +17,8 @@ from storymem.script.models import Entity, Scene, Shot, StoryScript
 from storymem_plugins.planning.dividing import allot, merge_down, split_evenly
 from storymem_plugins.planning.outline.beats import Beat, find_beats, scenes_of
 from storymem_plugins.planning.outline.cast import find_cast
-from storymem_plugins.planning.outline.sentences import split_story
+from storymem_plugins.planning.outline.clauses import clauses_of
+from storymem_plugins.planning.outline.sentences import Sentence, split_story
 from storymem_plugins.planning.provenance import provenance, title_of
 
 MAX_WORDS = 60  #: of the story's own text in one prompt
@@ -39,7 +40,7 @@ class Outline(ScriptPlanner):
         Raises:
             ScriptError: The brief holds no sentence.
         """
-        sentences = split_story(brief.text)
+        sentences = _enough(split_story(brief.text), brief.shots)
         if not sentences:
             raise ScriptError("the brief holds no words; say what the film is about")
         if brief.language.lower() != "english":
@@ -68,6 +69,17 @@ class _Draft:
             cut=self.cut,
             entities=tuple(entity.id for entity in self.shown),
         )
+
+
+def _enough(sentences: list[Sentence], shots: int) -> list[Sentence]:
+    """Return the sentences, divided into clauses where there are fewer of them than shots."""
+    if len(sentences) >= shots:
+        return sentences
+    return [
+        replace(sentence, text=clause, opens=sentence.opens and not index, title="" if index else sentence.title)
+        for sentence in sentences
+        for index, clause in enumerate(clauses_of(sentence.text))
+    ]
 
 
 def _scene(beats: list[Beat], count: int, absent: Sequence[Entity]) -> Scene:

@@ -55,7 +55,35 @@ NOT_NAMES = _set(
     august september october november december chapter scene act english god mr mrs ms dr sir
     """
 )
-PRONOUNS = {"he": 1, "she": 1, "it": 1, "they": 9, "him": 1, "her": 1, "his": 1, "their": 9, "them": 9}
+WOMEN = _set(
+    """
+    woman girl mother grandmother grandma sister daughter queen princess witch mermaid widow nun lady wife aunt
+    women girls bride actress waitress heroine
+    """
+)
+MEN = _set(
+    """
+    man boy father grandfather grandpa brother son king prince wizard fisherman monk priest gentleman husband uncle
+    men boys groom waiter
+    """
+)
+PEOPLE = (
+    WOMEN
+    | MEN
+    | _set(
+        """
+    child baby kid teenager knight soldier guard sailor captain pirate farmer baker cook chef painter artist musician
+    singer dancer teacher student doctor nurse scientist astronaut pilot driver detective thief spy hunter explorer
+    climber traveller traveler merchant librarian gardener potter weaver clockmaker watchmaker blacksmith carpenter
+    stranger friend neighbour neighbor clown magician keeper shepherd
+    """
+    )
+)
+#: Words between a determiner and a noun that end the noun phrase.
+NOT_ADJECTIVES = _set(
+    "a an the his her their its of in on at to and or with who that by as is was were are had has for into from "
+    "named called when while where"
+)
 #: What follows "it" where it stands for nobody.
 IMPERSONAL = _set("is was has had rains rained snows snowed grows grew gets got seems seemed will would takes took")
 #: Sentence openings that jump in time, and so open a scene.
