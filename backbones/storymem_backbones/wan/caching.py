@@ -49,8 +49,8 @@ def cache_config(caching: Caching, expert: Literal["high", "low"], steps: int) -
     ratios = caching.ratios_high if expert == "high" else caching.ratios_low
     if len(ratios) != steps:
         raise SettingsError(
-            f"caching.ratios_{expert}: magcache needs one magnitude ratio for each of the {steps} steps of "
-            f"this expert, "
-            f"got {len(ratios)}"
+            f"caching.ratios_{expert}: magcache needs one magnitude ratio for each of the {steps} steps of this "
+            f"expert, "
+            f"got {len(ratios)}; measure them: python -m storymem_backbones.wan.calibrate"
         )
     return MagCacheConfig(threshold=caching.threshold, num_inference_steps=steps, mag_ratios=list(ratios))

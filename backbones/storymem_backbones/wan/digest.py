@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 WHOLE = 64 * 2**20
-_BLOCK = 2**20
+_BLOCK = 2**18
+_BLOCKS = 32
 _SUFFIXES = (".safetensors", ".json", ".model", ".pth", ".bin", ".txt")
 
 
@@ -37,8 +38,7 @@ def _digest(path: Path, size: int, changed: int) -> str:
         if size <= WHOLE:
             digest.update(file.read())
         else:
-            blocks = WHOLE // _BLOCK
-            for index in range(blocks):
-                file.seek((size - _BLOCK) * index // (blocks - 1))
+            for index in range(_BLOCKS):
+                file.seek((size - _BLOCK) * index // (_BLOCKS - 1))
                 digest.update(file.read(_BLOCK))
     return digest.hexdigest()

@@ -252,13 +252,17 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         wanted = (self.caching, sampling)
         if wanted == self._cached_for:
             return
-        steps = steps_per_expert(sampling)
-        for expert, transformer in self.experts.items():
+        for transformer in self.experts.values():
             if transformer.is_cache_enabled:
                 transformer.disable_cache()
-            if self.caching is not None:
-                transformer.enable_cache(cache_config(self.caching, expert, steps[expert]))
+        if self.caching is not None:
+            for expert, steps in self._steps(sampling).items():
+                if steps:
+                    self.experts[expert].enable_cache(cache_config(self.caching, expert, steps))
         self._cached_for = wanted
+
+    def _steps(self, sampling: Sampling) -> dict[Expert, int]:
+        return {"high": sampling.steps} if self.transformer_2 is None else steps_per_expert(sampling)
 
     def _check_mode(self, shot: ShotInputs) -> None:
         mode = shot.mode
