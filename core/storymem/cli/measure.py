@@ -16,6 +16,8 @@ def measure(
     as_json: options.Json = False,
 ) -> None:
     """Measure a finished film."""
+    from contextlib import ExitStack
+
     from storymem.cli.progress import print_json
     from storymem.film.review import FinishedFilm
     from storymem.interfaces import Metric
@@ -24,8 +26,10 @@ def measure(
 
     host = PluginHost(plugin or [])
     metrics = {name: host.build(Kind.METRIC, name, {}) for name in metric}
-    with RunStore(run, write=False) as store:
-        film = FinishedFilm(store)
+    with ExitStack() as open_things:
+        for built in metrics.values():
+            open_things.callback(built.close)
+        film = FinishedFilm(open_things.enter_context(RunStore(run, write=False)))
         results = {name: dict(m.measure(film)) for name, m in metrics.items() if isinstance(m, Metric)}
     if as_json:
         print_json(results)

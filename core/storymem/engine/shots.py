@@ -131,7 +131,7 @@ class ShotDesk:
             return PreparedShot(spec, memory, recalled, key, None, None, None, previous)
         self._check_pin(spec, take)
         view = self._views.get(self._view_key(spec, take.clip))
-        selection = self._selections.get(self._selection_key(spec, take.clip, memory))
+        selection = self._selections.get(self._selection_key(spec, take, memory))
         return PreparedShot(spec, memory, recalled, take.key, take, view, selection, previous)
 
     def damaged(self, shot: PreparedShot) -> FileRecord | None:
@@ -224,7 +224,7 @@ class ShotDesk:
         if self._toolbox.encoder is not None:
             vectors = {k.id: v for k in admitted if (v := made[k.frame].embedding) is not None}
             self._memory_store.put_embeddings(self._toolbox.encoder.fingerprint(), vectors)
-        key = self._selection_key(spec, take.clip, shot.memory)
+        key = self._selection_key(spec, take, shot.memory)
         selection = Selection(key, spec.shot.id, tuple(stored[k.frame] for k in admitted), outcome.rejections)
         return selection, [made[k.frame].file for k in admitted]
 
@@ -309,11 +309,13 @@ class ShotDesk:
     def _view_key(self, spec: ShotSpec, clip: str) -> str:
         return digest("view", {"clip": clip, "first": spec.transition.drop, "crf": self._settings.crf})
 
-    def _selection_key(self, spec: ShotSpec, clip: str, memory: MemoryView) -> str:
+    def _selection_key(self, spec: ShotSpec, take: Take, memory: MemoryView) -> str:
+        if not take.request["accepted"]:  # the same clip may be accepted under another gate, and then remembered
+            return digest("selection", {"refused": take.key, "shot": spec.shot.id})
         return digest(
             "selection",
             {
-                "clip": clip,
+                "clip": take.clip,
                 "shot": spec.shot.id,
                 "first": spec.transition.drop,
                 "entities": list(spec.shot.entities),

@@ -83,12 +83,12 @@ class ToolboxRecipe:
         toolbox = Toolbox(
             backbone=self.one(host, Kind.BACKBONE, "backbone", settings.backbone, Backbone),
             selector=self.one(host, Kind.KEYFRAME_SELECTOR, "selector", settings.selector, KeyframeSelector),
-            filters=_filters(host, settings.filters),
+            filters=_filters(host, "filters", settings.filters),
             encoder=encoder,
             accept=_accept_gate(host, settings),
         )
         require_encoder("selector", toolbox.selector, encoder)
-        for name, frame_filter in {**toolbox.filters, **toolbox.judges}.items():
+        for name, frame_filter in (*toolbox.filters.items(), *toolbox.judges.items()):
             require_encoder(f"filter {name}", frame_filter, encoder)
         return toolbox
 
@@ -104,11 +104,11 @@ class ToolboxRecipe:
         return given
 
 
-def _filters(host: PluginHost, choices: Sequence[PluginChoice]) -> dict[str, FrameFilter[Any]]:
+def _filters(host: PluginHost, key: str, choices: Sequence[PluginChoice]) -> dict[str, FrameFilter[Any]]:
     built: dict[str, FrameFilter[Any]] = {}
     for choice in choices:
         if choice.name in built:
-            raise SettingsError(f"filters: {choice.name!r} is listed twice")
+            raise SettingsError(f"{key}: {choice.name!r} is listed twice")
         plugin = host.build(Kind.FRAME_FILTER, choice.name, choice.settings)
         if isinstance(plugin, FrameFilter):
             built[choice.name] = plugin
@@ -119,7 +119,7 @@ def _accept_gate(host: PluginHost, settings: RunSettings) -> AcceptGate | None:
     chosen = settings.accept
     if chosen is None:
         return None
-    return AcceptGate(_filters(host, chosen.filters), chosen.attempts, chosen.share, chosen.samples)
+    return AcceptGate(_filters(host, "accept.filters", chosen.filters), chosen.attempts, chosen.share, chosen.samples)
 
 
 def require_encoder(what: str, plugin: Plugin[Any], encoder: object) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.engine.accept import Judgement, attempt_seed
+from storymem.engine.accept import AcceptGate, Judgement, attempt_seed
 from storymem.engine.task import ClipRef, GenerateStep, MadeClip, MadeKeyframe, ShotOutcome, ShotTask
 from storymem.engine.toolbox import Toolbox, ToolboxRecipe
 from storymem.errors import Cancelled, DamagedFile, MediaError, PluginError, ShotError, StoryMemError
@@ -121,16 +121,26 @@ class Worker:
             return self._generate(task.shot, request, progress), Judgement(True, 1.0, 0.0), request.seed, 1
         best: tuple[Clip, Judgement, int] | None = None
         for attempt in range(gate.attempts):
+            if attempt:
+                progress(0, 1)  # a run that was cancelled while the last attempt was judged stops here
             seed = attempt_seed(request.seed, attempt)
             clip = self._generate(task.shot, replace(request, seed=seed), progress)
-            context = ClipContext(clip, task.first, task.visible, self._toolbox.encoder, self._embeddings)
-            judgement = gate.judge(context)
+            judgement = self._judge(task, clip, gate)
             if best is None or judgement.rank > best[1].rank:
                 best = clip, judgement, seed
             if judgement.accepted:
                 break
         assert best is not None
         return *best, attempt + 1
+
+    def _judge(self, task: ShotTask, clip: Clip, gate: AcceptGate) -> Judgement:
+        try:
+            return gate.judge(ClipContext(clip, task.first, task.visible, self._toolbox.encoder, self._embeddings))
+        except (Cancelled, DamagedFile):
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, StoryMemError) else f"{type(error).__name__}: {error}"
+            raise ShotError(f"shot {task.shot}: the accept gate failed: {reason}") from error
 
     def _generate(self, shot: str, request: GenerationRequest, progress: Progress) -> Clip:
         backbone = self._toolbox.backbone

@@ -13,7 +13,7 @@ from storymem.media.clip import Clip
 from storymem.media.video import read_clip
 from storymem.script.models import StoryScript
 from storymem.store.objects import verified
-from storymem.store.records import CurrentShot, Take
+from storymem.store.records import CurrentShot, StoredKeyframe, Take
 from storymem.store.runstore import REFERENCES, RunStore
 from storymem.storyboard import BoardShot, Storyboard
 
@@ -38,7 +38,8 @@ class FinishedFilm:
         self._files = store.files()
         self._current = {current.shot: current for current in store.finished()}
         self._takes = {(take.shot, take.number): take for take in store.takes()}
-        missing = [shot.id for shot in self.board if shot.id not in self._current]
+        failed = store.failures()  # such a shot may still have a take, made of what the script said before
+        missing = [shot.id for shot in self.board if shot.id not in self._current or shot.id in failed]
         if missing:
             raise RunStoreError(f"{store.folder}: shots {', '.join(missing[:5])} are not finished; storymem resume")
         self._keyframes = self._all_keyframes()
@@ -67,13 +68,14 @@ class FinishedFilm:
             if selection.key not in in_use and selection.shot != REFERENCES:
                 continue
             for stored in selection.keyframes:
-                keyframe = self._keyframe(shots.get(selection.shot), stored.id, stored.frame, stored.digest)
+                keyframe = self._keyframe(shots.get(selection.shot), stored)
                 found[f"{keyframe.shot}:{keyframe.frame}"] = keyframe
         return found
 
-    def _keyframe(self, shot: BoardShot | None, id_: str, frame: int, digest: str) -> Keyframe:
+    def _keyframe(self, shot: BoardShot | None, stored: StoredKeyframe) -> Keyframe:
+        path = self._path(stored.digest)
         if shot is None:  # reference images are numbered in the order of the script
             owners = [entity.id for entity in self.board.script.entities for _ in entity.references]
-            path = self._path(digest)
-            return Keyframe(id_, f"ref:{owners[frame]}", REFERENCE_POSITION, frame, path, (owners[frame],))
-        return Keyframe(id_, shot.id, shot.position, frame, self._path(digest), shot.entities)
+            owner = owners[stored.frame]
+            return Keyframe(stored.id, f"ref:{owner}", REFERENCE_POSITION, stored.frame, path, (owner,))
+        return Keyframe(stored.id, shot.id, shot.position, stored.frame, path, shot.entities, stored.scores)

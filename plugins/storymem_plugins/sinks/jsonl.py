@@ -1,11 +1,11 @@
-"""Events as JSON lines in a file, for dashboards and logs."""
+"""Events as JSON lines in a file, for dashboards and logs. Knows no kind of event."""
 
 from __future__ import annotations
 
 import json
 import time
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from storymem.errors import SettingsError
 from storymem.events import Event
@@ -28,15 +28,27 @@ class JsonLines(EventSink[JsonLinesSettings]):
     def __init__(self, settings: JsonLinesSettings) -> None:
         super().__init__(settings)
         try:
-            self._file: TextIO = settings.path.open("a", encoding="utf-8")
+            # No buffer: a line is there at once and never in pieces, and closing cannot fail.
+            self._file = FileIO(settings.path, "a")
         except OSError as error:
-            raise SettingsError(f"sink jsonl: {settings.path}: cannot be written: {error.strerror}") from error
+            raise self._failed(error) from error
 
     def handle(self, event: Event) -> None:
-        """Write one line, at once."""
-        self._file.write(json.dumps({"time": time.time(), **event.to_json()}, ensure_ascii=False) + "\n")
-        self._file.flush()
+        """Write one line, at once.
+
+        Raises:
+            SettingsError: The file cannot be written, for example because the disk is full.
+        """
+        line = json.dumps({"time": time.time(), **event.to_json()}, ensure_ascii=False) + "\n"
+        try:
+            # Names of files need not be text; what is not becomes an escape that JSON has as well.
+            self._file.write(line.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _failed(self, error: OSError) -> SettingsError:
+        return SettingsError(f"sink jsonl: {self.settings.path}: cannot be written: {error.strerror}")
