@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
 from storymem_backbones.training.batch import M2VBatch
+from storymem_backbones.training.budget import Budget
 from storymem_backbones.training.clips import ClipStore
 from storymem_backbones.training.draw import StoryDraws
 from storymem_backbones.training.errors import TrainingError
@@ -124,7 +124,7 @@ class LoraTrainer:
         if loop.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
         if loop.compile:
-            transformer.compile_repeated_blocks()
+            transformer.compile_repeated_blocks(dynamic=True)  # M changes from step to step
         optimizer = torch.optim.AdamW(
             self._parameters, lr=lora.learning_rate, weight_decay=lora.weight_decay, betas=(0.9, 0.99)
         )
@@ -154,23 +154,18 @@ class LoraTrainer:
         """Train to the end of the budget and save; `on_step(step, loss)` is called at log points on the main rank."""
         curve: list[tuple[int, float]] = []
         window: list[torch.Tensor] = []
-        began = time.monotonic()
-        progress = self._progress(began)
-        while progress < 1:
+        budget = Budget(self._loop.steps, self._loop.seconds, self._device)
+        while (progress := budget.progress(self._step)) < 1:
             window.append(self._train_step(progress))
             self._step += 1
             if self._step % self._loop.log_every == 0:
                 curve.append((self._step, self._log(window, on_step)))
                 window.clear()
-                progress = self._progress(began)
-            elif self._loop.seconds is None:
-                progress = self._step / self._loop.steps
             if self._step % self._loop.save_every == 0:
                 self.save()
         if window:
             curve.append((self._step, self._log(window, on_step)))
         self.save()
-        self._accelerator.end_training()
         return LoopResult(self.lora_path, self._step, curve[-1][1] if curve else math.nan, curve)
 
     @property
@@ -228,16 +223,6 @@ class LoraTrainer:
         warm = min(1.0, (self._step + 1) / max(self._lora.warmup_steps, 1))
         decay = 1 - progress if self._lora.decay_to_zero else 1.0
         return self._lora.learning_rate * warm * decay
-
-    def _progress(self, began: float) -> float:
-        """Share of the budget used; the main rank's clock, so that all ranks agree."""
-        done = self._step / self._loop.steps
-        if self._loop.seconds is None:
-            return done
-        used = torch.tensor((time.monotonic() - began) / self._loop.seconds, device=self._device)
-        if self._accelerator.num_processes > 1:
-            torch.distributed.broadcast(used, 0)
-        return max(done, float(used))
 
     def _log(self, window: list[torch.Tensor], on_step: Callable[[int, float], None] | None) -> float:
         gathered: Any = self._accelerator.gather(torch.stack(window).mean())

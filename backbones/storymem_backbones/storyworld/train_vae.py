@@ -1,0 +1,276 @@
+"""Training the embedded model's VAE on storyworld clips.
+
+An AutoencoderKLWan like the big one, only smaller: it works on 2x2-pixel patches, so its widest layers see a quarter
+of the pixels and decode in about a second on two CPU cores. Knows nothing about stories: a callable hands it clips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers import AutoencoderKLWan
+from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, WanResample
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from storymem_backbones.training.budget import Budget, one_cycle
+from storymem_backbones.training.full_clip import decode_clip, encode_clip
+from storymem_backbones.training.muon import Muon
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Clips = Callable[[int, int], torch.Tensor]
+"""(count, frames) -> (count, 3, frames, H, W) in [-1, 1] on the training device, new ones at every call."""
+
+
+class VAESettings(BaseModel):
+    """Architecture and optimisation.
+
+    Attributes:
+        image_seconds: Training on single frames, before time is added.
+        clip_seconds: Training on whole clips.
+        latent_noise: Deviation of the noise added to latents, so that the decoder forgives the transformer.
+        latent_penalty: Weight of the mean square of latents, which keeps that noise from being outgrown.
+        muon: Muon for convolution kernels (AdamW for the rest) instead of AdamW for all.
+        start_from: Folder of a VAE to go on from, instead of a new one.
+        inflate_start: That VAE has seen single frames only.
+        first_frame_weight: The first frame counts this often in the loss: memory is encoded as first frames.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_dim: int = 32
+    decoder_base_dim: int = 48
+    dim_mult: tuple[int, ...] = (1, 2, 2)
+    residual: bool = False
+    image_seconds: float = 60
+    clip_seconds: float = 400
+    image_batch: int = 24
+    clip_batch: int = 6
+    muon: bool = True
+    learning_rate: float = 4e-3
+    clip_learning_rate: float = 2e-3
+    latent_noise: float = 0.03
+    latent_penalty: float = 1e-3
+    first_frame_weight: float = 3.0
+    start_from: str | None = None
+    inflate_start: bool = False
+    compile: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class VAEPoint:
+    """One point of the training curve: PSNR in dB of the training batches since the last point."""
+
+    phase: str
+    step: int
+    psnr: float
+
+
+def new_vae(settings: VAESettings) -> AutoencoderKLWan:
+    """An untrained VAE: 16 latent channels, 8x smaller in space, 4x in time."""
+    return AutoencoderKLWan(
+        base_dim=settings.base_dim,
+        decoder_base_dim=settings.decoder_base_dim,
+        z_dim=16,
+        dim_mult=list(settings.dim_mult),
+        num_res_blocks=1,
+        temperal_downsample=[True, True],
+        is_residual=settings.residual,
+        in_channels=12,
+        out_channels=12,
+        patch_size=2,
+        latents_mean=[0.0] * 16,
+        latents_std=[1.0] * 16,
+    )
+
+
+@torch.no_grad()
+def inflate(vae: AutoencoderKLWan) -> None:
+    """Turn a VAE trained on single frames into a sensible one for clips.
+
+    Single frames only ever used the last temporal slice of each causal kernel; the others hold noise. They are zeroed,
+    temporal down-samplers average the last two frames, and up-samplers repeat.
+    """
+    for module in vae.modules():
+        if isinstance(module, WanCausalConv3d) and module.kernel_size == (3, 3, 3):
+            module.weight[:, :, :2] = 0
+        if isinstance(module, WanResample) and module.mode.endswith("3d"):
+            _average_or_repeat(module)
+
+
+def _average_or_repeat(layer: WanResample) -> None:
+    identity = torch.eye(layer.dim, device=layer.time_conv.weight.device)
+    layer.time_conv.weight.zero_()
+    layer.time_conv.bias.zero_()
+    if layer.mode == "downsample3d":
+        layer.time_conv.weight[:, :, 1:, 0, 0] = 0.5 * identity[:, :, None]
+    else:
+        layer.time_conv.weight[:, :, 2, 0, 0] = torch.cat([identity, identity])
+
+
+class ReconstructionLoss(nn.Module):
+    """The VAE with its loss as one module, so that it is wrapped and compiled as one."""
+
+    def __init__(self, vae: AutoencoderKLWan, settings: VAESettings) -> None:
+        super().__init__()
+        self.vae = vae
+        self._settings = settings
+
+    def forward(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clips (B, 3, F, H, W) -> (loss, mean squared error in [-1, 1] units)."""
+        latents = encode_clip(self.vae, clips)
+        noisy = latents + self._settings.latent_noise * torch.randn_like(latents)
+        error = decode_clip(self.vae, noisy).float() - clips.float()
+        weights = _frame_weights(error, self._settings.first_frame_weight)
+        pixel = (weights * (error.abs() + 8 * error.square())).mean()
+        edges = (weights * error.diff(dim=-1).abs()).mean() + (
+            weights * error.diff(dim=-2).abs()
+        ).mean()
+        penalty = self._settings.latent_penalty * latents.float().square().mean()
+        return pixel + 0.5 * edges + penalty, error.detach().square().mean()
+
+
+def _frame_weights(error: torch.Tensor, first: float) -> torch.Tensor:
+    """(1, 1, F, 1, 1), mean 1, the first frame counted `first` times."""
+    weights = torch.ones(error.shape[2], device=error.device)
+    weights[0] = first
+    return (weights / weights.mean()).view(1, 1, -1, 1, 1)
+
+
+def train_phase(
+    vae: AutoencoderKLWan,
+    clips: Clips,
+    accelerator: Accelerator,
+    settings: VAESettings,
+    *,
+    frames: int,
+    batch: int,
+    seconds: float,
+    learning_rate: float,
+) -> list[VAEPoint]:
+    """Train on clips of `frames` frames for `seconds`; the learning rate rises quickly and falls to zero."""
+    model = ReconstructionLoss(_channels_last(vae), settings)
+    steppers = _optimizers(vae, settings.muon, learning_rate)
+    rates = [group["lr"] for stepper in steppers for group in stepper.param_groups]
+    wrapped = accelerator.prepare(model)
+    forward = torch.compile(wrapped, dynamic=False) if settings.compile else wrapped
+    budget = Budget(None, seconds, accelerator.device)
+    points: list[VAEPoint] = []
+    errors: list[torch.Tensor] = []
+    step = 0
+    while (progress := budget.progress(step)) < 1:
+        for rate, group in zip(rates, (g for s in steppers for g in s.param_groups), strict=True):
+            group["lr"] = rate * one_cycle(progress)
+        with accelerator.autocast():
+            loss, error = forward(clips(batch, frames))
+        accelerator.backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for stepper in steppers:
+            stepper.step()
+            stepper.zero_grad()
+        errors.append(error)
+        step += 1
+        if step % 100 == 0:
+            points.append(VAEPoint(f"{frames} frames", step, psnr(torch.stack(errors).mean())))
+            errors.clear()
+    return points
+
+
+def _optimizers(vae: AutoencoderKLWan, muon: bool, learning_rate: float) -> list[torch.optim.Optimizer]:
+    kernels = [p for n, p in vae.named_parameters() if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))]
+    chosen = {id(p) for p in kernels}
+    rest = [p for p in vae.parameters() if id(p) not in chosen]
+    adamw = torch.optim.AdamW(rest, lr=min(learning_rate, 1e-3) if muon else learning_rate, betas=(0.9, 0.95))
+    return [Muon(kernels, learning_rate), adamw] if muon else [adamw]
+
+
+def _channels_last(vae: AutoencoderKLWan) -> AutoencoderKLWan:
+    """Convolution kernels in the layout that tensor cores want; activations follow."""
+    for module in vae.modules():
+        if isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)
+        elif isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+    return vae
+
+
+def psnr(mean_squared_error: torch.Tensor) -> float:
+    """dB for an error in [-1, 1] units (peak 2)."""
+    return float(10 * torch.log10(4 / mean_squared_error))
+
+
+@torch.no_grad()
+def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int = 8, batch: int = 16) -> None:
+    """Measure the latents' mean and deviation per channel and write them to the config; make the posterior sharp."""
+    latents = torch.cat([encode_clip(vae, clips(batch, 17)).float() for _ in range(batches)])
+    vae.register_to_config(
+        latents_mean=[round(v, 5) for v in latents.mean(dim=(0, 2, 3, 4)).tolist()],
+        latents_std=[round(v, 5) for v in latents.std(dim=(0, 2, 3, 4)).tolist()],
+    )
+    vae.quant_conv.weight[16:] = 0  # the log-variance half was never trained; exp(-10) is as good as none
+    vae.quant_conv.bias[16:] = -20.0
+
+
+@torch.no_grad()
+def reconstruction_report(
+    vae: AutoencoderKLWan, clips: Clips, batches: int = 8, batch: int = 8
+) -> dict[str, float]:
+    """PSNR of whole clips, first frames and thirds (dB), and the mean colour shift from the first to the last third."""
+    squares, shifts = [], []
+    for _ in range(batches):
+        truth = clips(batch, 17)
+        error = decode_clip(vae, encode_clip(vae, truth)).float().clamp(-1, 1) - truth.float()
+        squares.append(error.square().mean(dim=(0, 1, 3, 4)))
+        shifts.append(
+            (error[:, :, -6:].mean(dim=(2, 3, 4)) - error[:, :, :6].mean(dim=(2, 3, 4))).abs().mean()
+        )
+    by_frame = torch.stack(squares).mean(0)
+    return {
+        "psnr": psnr(by_frame.mean()),
+        "psnr_first_frame": psnr(by_frame[0]),
+        **{
+            f"psnr_third_{i + 1}": psnr(by_frame[a:b].mean())
+            for i, (a, b) in enumerate(((0, 6), (6, 12), (12, 17)))
+        },
+        "colour_shift": float(torch.stack(shifts).mean() / 2),
+    }
+
+
+def train_vae(
+    clips: Clips, test_clips: Clips, accelerator: Accelerator, settings: VAESettings, folder: Path
+) -> AutoencoderKLWan:
+    """Train, measure on test clips, save to `folder` (diffusers layout, float32) and return the VAE."""
+    torch.manual_seed(settings.seed)
+    vae = AutoencoderKLWan.from_pretrained(settings.start_from) if settings.start_from else new_vae(settings)
+    vae = vae.to(accelerator.device)
+    curve: list[VAEPoint] = []
+    if settings.image_seconds:
+        curve += train_phase(
+            vae, clips, accelerator, settings,
+            frames=1, batch=settings.image_batch, seconds=settings.image_seconds, learning_rate=settings.learning_rate,
+        )  # fmt: skip
+    if settings.inflate_start or (settings.image_seconds and settings.clip_seconds):
+        inflate(vae)
+    if settings.clip_seconds:
+        curve += train_phase(
+            vae, clips, accelerator, settings,
+            frames=17, batch=settings.clip_batch, seconds=settings.clip_seconds,
+            learning_rate=settings.clip_learning_rate,
+        )  # fmt: skip
+    with accelerator.autocast():
+        set_latent_statistics(vae, clips)
+    if accelerator.is_main_process:
+        report = reconstruction_report(vae, test_clips)
+        vae.save_pretrained(folder)
+        text = {"settings": settings.model_dump(), "report": report, "curve": [vars(p) for p in curve]}
+        (folder / "training.json").write_text(json.dumps(text, indent=1))
+    accelerator.wait_for_everyone()
+    return vae

@@ -1,0 +1,185 @@
+"""Endless random stories of the storyworld to train on: specs, pictures and encoded clips.
+
+A story keeps two or three characters, two or three places and one thing over eight clips; some clips go on from the one
+before without a cut. Training stories come from even seeds only; tests and benchmarks use odd ones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import torch
+from diffusers import AutoencoderKLWan
+
+from storymem_backbones.storyworld.render import render
+from storymem_backbones.storyworld.sample import (
+    sample_colour,
+    sample_look,
+    sample_motion,
+    sample_setting,
+    sample_shot,
+)
+from storymem_backbones.storyworld.tokenizer import END, vocabulary
+from storymem_backbones.storyworld.world import INDOOR, KINDS, OUTDOOR, PROPS, SIZES, Actor, ClipSpec, continue_clip, walk_velocity
+from storymem_backbones.training.clips import ClipTensors
+from storymem_backbones.training.full_clip import encode_normalised
+
+CLIPS_PER_STORY = 8
+KEYFRAMES = 3
+FRAMES, HEIGHT, WIDTH = 17, 96, 160
+TEXT_TOKENS = 32
+VOCABULARY = vocabulary()
+_RENDER_BATCH = 512  # a call of the renderer costs the same for few clips as for many
+_GO_ON = 0.25  # share of clips without a cut
+_KEYFRAME_RANGES = ((0, 5), (6, 11), (12, 16))
+
+
+def training_story(seed: int, clips: int = CLIPS_PER_STORY) -> list[ClipSpec]:
+    """The clips of one story to train on; the same seed gives the same story."""
+    return _story(random.Random(2 * seed), clips)
+
+
+def held_out_story(seed: int, clips: int = CLIPS_PER_STORY) -> list[ClipSpec]:
+    """A story that training never sees."""
+    return _story(random.Random(2 * seed + 1), clips)
+
+
+def _story(rng: random.Random, clips: int) -> list[ClipSpec]:
+    looks = tuple(sample_look(rng, kind) for kind in rng.sample(KINDS, rng.choice((1, 2, 2, 3))))
+    places = [sample_setting(rng, kind) for kind in rng.sample(OUTDOOR + INDOOR, rng.choice((1, 2, 2, 3)))]
+    thing = (rng.choice(PROPS), sample_colour(rng))
+    specs: list[ClipSpec] = []
+    while len(specs) < clips:
+        if specs and specs[-1].overlap == 0 and rng.random() < _GO_ON:
+            specs.append(_going_on(rng, specs[-1]))
+            continue
+        cast = tuple(rng.sample(looks, min(len(looks), rng.choices((1, 2), (2, 1))[0])))
+        size = rng.choice(SIZES)
+        props = (thing,) if size != "close_up" and rng.random() < 0.3 else ()
+        specs.append(sample_shot(rng, rng.choice(places), cast, size, props=props))
+    return specs
+
+
+def _going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
+    motions = [sample_motion(rng, spec.size) for _ in spec.actors]
+    if len(motions) > 1:
+        motions = ["stand" if walk_velocity(m) else m for m in motions]
+    return continue_clip(spec, motions, overlap=rng.choice((1, 5)))
+
+
+def pictures(specs: Sequence[ClipSpec], device: torch.device) -> torch.Tensor:
+    """Clips as uint8 (N, 3, 17, 96, 160) on `device`."""
+    frames = render(specs, FRAMES, HEIGHT, WIDTH, device, chunk=_RENDER_BATCH)
+    return ((frames + 1) * 127.5).round().clamp(0, 255).byte().transpose(1, 2)
+
+
+def to_pixels(clips: torch.Tensor) -> torch.Tensor:
+    """uint8 to float32 in [-1, 1]."""
+    return clips.float() / 127.5 - 1
+
+
+class ClipPool:
+    """Rendered clips on one device, renewed little by little: the source of clips for VAE training.
+
+    Args:
+        size: Clips held.
+        first_seed: Of the stories; ranks use seeds apart.
+        renew_every: Calls between renewals of one story batch.
+    """
+
+    def __init__(self, size: int, first_seed: int, device: torch.device, renew_every: int = 400) -> None:
+        self._seed, self._device, self._renew_every = first_seed, device, renew_every
+        self._batch = min(size, _RENDER_BATCH)
+        self._clips = torch.cat([self._fresh() for _ in range(size // self._batch)])
+        self._calls = 0
+        self._next = 0
+        self._generator = torch.Generator(device).manual_seed(first_seed)
+
+    def __call__(self, count: int, frames: int) -> torch.Tensor:
+        """`count` random clips (count, 3, frames, H, W) in [-1, 1]; single frames come from anywhere in a clip."""
+        self._calls += 1
+        if self._calls % self._renew_every == 0:
+            self._renew()
+        index = torch.randint(len(self._clips), (count,), generator=self._generator, device=self._device)
+        if frames == 1:
+            frame = torch.randint(FRAMES, (count,), generator=self._generator, device=self._device)
+            return to_pixels(self._clips[index, :, frame].unsqueeze(2))
+        return to_pixels(self._clips[index, :, :frames])
+
+    def _fresh(self) -> torch.Tensor:
+        stories = [training_story(self._seed + i) for i in range(self._batch // CLIPS_PER_STORY)]
+        self._seed += len(stories)
+        return pictures([spec for story in stories for spec in story], self._device)
+
+    def _renew(self) -> None:
+        fresh = self._fresh()
+        self._clips[self._next : self._next + len(fresh)] = fresh[: len(self._clips) - self._next]
+        self._next = (self._next + len(fresh)) % len(self._clips)
+
+
+def caption_tokens(spec: ClipSpec, rng: random.Random | None = None) -> list[int]:
+    """Token ids (TEXT_TOKENS,) of a clip's caption, zero-padded.
+
+    With an `rng`, concepts are left out and told in another order now and then, as in scripts that people write.
+    """
+    cast = sorted(spec.actors, key=lambda actor: actor.x)
+    told = [
+        ([spec.size], 0.1),
+        ([word for actor in cast for word in _actor_words(actor, rng)], 0.0),
+        ([spec.setting.kind], 0.08),
+        ([spec.time], 0.25),
+        ([prop.kind for prop in spec.props], 0.3),
+        ([f"pan_{spec.pan}"] if spec.pan != "static" else [], 0.3),
+    ]
+    parts = [words for words, left_out in told if rng is None or rng.random() >= left_out]
+    if rng is not None and rng.random() < 0.5:
+        rng.shuffle(parts)
+    ids = [VOCABULARY[word] for words in parts for word in words] + [VOCABULARY[END]]
+    return ids + [0] * (TEXT_TOKENS - len(ids))
+
+
+def _actor_words(actor: Actor, rng: random.Random | None) -> list[str]:
+    silent = rng is not None and rng.random() < 0.08
+    return [actor.look.kind] if silent else [actor.look.kind, actor.motion]
+
+
+def encode_stories(
+    vae: AutoencoderKLWan, seeds: Iterator[int], stories: int, device: torch.device, chunk: int = 32
+) -> tuple[ClipTensors, torch.Tensor]:
+    """Render and encode stories; the `text` of the result is empty and token ids (N, L) come beside it."""
+    parts: list[dict[str, torch.Tensor]] = []
+    chunk = min(chunk, stories)
+    for _ in range(0, stories, chunk):
+        specs = [spec for _ in range(chunk) for spec in training_story(next(seeds))]
+        rng = random.Random(repr(specs[0].setting))
+        part = _encode(vae, to_pixels(pictures(specs, device)), rng)
+        part["tokens"] = torch.tensor([caption_tokens(spec, rng) for spec in specs], device=device)
+        parts.append(part)
+    joined = {name: torch.cat([part[name] for part in parts]).contiguous() for name in parts[0]}
+    tokens = joined.pop("tokens")
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        nothing = encode_normalised(vae, torch.zeros(1, 3, FRAMES, HEIGHT, WIDTH, device=device))[0]
+    no_text = torch.empty(0, device=device)
+    return ClipTensors(**joined, text=no_text, no_condition=nothing.bfloat16().contiguous(), no_text=no_text), tokens
+
+
+@torch.no_grad()
+def _encode(vae: AutoencoderKLWan, clips: torch.Tensor, rng: random.Random) -> dict[str, torch.Tensor]:
+    picked = [torch.tensor([rng.randint(*span) for _ in range(len(clips))]) for span in _KEYFRAME_RANGES]
+    index = torch.stack(picked, dim=1).to(clips.device)
+    rows = torch.arange(len(clips), device=clips.device)[:, None]
+    stills = clips.transpose(1, 2)[rows, index].flatten(0, 1).unsqueeze(2)
+    with torch.autocast(clips.device.type, torch.bfloat16, enabled=clips.is_cuda):
+        return {
+            "video": encode_normalised(vae, clips).bfloat16(),
+            "first": encode_normalised(vae, _only_first(clips, 1)).bfloat16(),
+            "motion": encode_normalised(vae, _only_first(clips, 5)).bfloat16(),
+            "keyframes": encode_normalised(vae, stills).squeeze(2).unflatten(0, index.shape).bfloat16(),
+        }
+
+
+def _only_first(clips: torch.Tensor, frames: int) -> torch.Tensor:
+    kept = torch.zeros_like(clips)
+    kept[:, :, :frames] = clips[:, :, :frames]
+    return kept
