@@ -38,13 +38,13 @@ class ExtensibleGroup(TyperGroup):
 def _load(point: EntryPoint) -> Any:
     try:
         command = as_command(point.load())
-    except Exception as error:  # importing another distribution's module may raise anything
+    except (Exception, SystemExit) as error:  # importing another distribution's module may raise anything
         return as_command(_broken(point, error))
     command.name = point.name
     return command
 
 
-def _broken(point: EntryPoint, error: Exception) -> typer.Typer:
+def _broken(point: EntryPoint, error: BaseException) -> typer.Typer:
     app = typer.Typer()
     owner = point.dist.name if point.dist else "an unknown distribution"
     message = f"command {point.name} of {owner} cannot be imported: {type(error).__name__}: {error}"
