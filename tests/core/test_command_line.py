@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -432,6 +433,34 @@ def test_plugins_lists_what_is_there_and_what_is_broken(tmp_path: Path) -> None:
     plain = storymem("plugins", cwd=tmp_path, env={"PYTHONPATH": str(site), "STORYMEM_DISABLE_PLUGINS": "all"})
     assert "disabled: bad (bad 1.0)" in plain.stderr
     assert "sink_recent" in plain.stdout
+
+
+@pytest.mark.parametrize("failure", ["import not_there_at_all", "raise SystemExit('no licence')"])
+def test_other_distributions_add_commands_and_broken_ones_stop_nothing(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    site = tmp_path / "site"
+    info = site / "acme-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    points = "greet = acme_good:app\nbad = acme_bad\nstatus = acme_bad\n"
+    (info / "entry_points.txt").write_text(f"[storymem.commands]\n{points}")
+    (site / "acme_good.py").write_text(
+        "import typer\napp = typer.Typer(rich_markup_mode=None)\n@app.command(help='Say hello.')\n"
+        "def greet(name: str) -> None:\n    typer.echo(f'hello {name}')\n"
+    )
+    (site / "acme_bad.py").write_text(failure + "\n")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "acme_good", raising=False)
+    assert program("greet", "fox", cwd=tmp_path).stdout == "hello fox\n"
+    listed = program("--help", cwd=tmp_path)
+    assert listed.returncode == 0
+    assert re.search(r"greet +Say hello\.", listed.stdout)
+    assert re.search(r"bad +Broken: ", listed.stdout)
+    done = program("bad", "--any", "thing", cwd=tmp_path)
+    assert done.returncode == 3
+    assert re.fullmatch(r"error: command bad of acme cannot be imported: .+\n", done.stderr)
+    assert "is not a run folder" in program("status", "run", cwd=tmp_path).stderr, "own commands cannot be replaced"
 
 
 def test_config_says_where_every_value_comes_from(run: Run, tmp_path: Path) -> None:

@@ -171,15 +171,15 @@ def test_waiting_for_a_turn_is_not_hanging(stage: Stage) -> None:
     """Shots that share a backbone wait for each other; together they may take longer than one is allowed to."""
     slow = dict.fromkeys("abcd", "slow")
     script = story(["a"], ["b"], ["c"], ["d"])
-    stage.render(script, workers=4, concurrent=False, fault=slow, shot_timeout=0.5, policy="none").check()
+    stage.render(script, workers=4, concurrent=False, fault=slow, shot_timeout=1.3, policy="none").check()
 
 
 def test_a_process_that_hangs_is_killed_and_replaced(stage: Stage) -> None:
     result = stage.render(
-        BRANCHES, fault={"a": "hang", "e": "die"}, executor="process", workers=2, shot_timeout=3, **ALONE
+        BRANCHES, fault={"a": "hang", "e": "die"}, executor="process", workers=2, shot_timeout=6, **ALONE
     )
     assert result.failures == {
-        "1.1": "shot 1.1: gave up after 3 s (shot_timeout)",
+        "1.1": "shot 1.1: gave up after 6 s (shot_timeout)",
         "2.2": "shot 2.2: worker process ended with exit code 9 (killed, or out of memory?)",
     }
     assert stage.made() == ["d"]

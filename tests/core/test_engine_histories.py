@@ -30,7 +30,6 @@ class Histories(RuleBasedStateMachine):
         self.step = 2
         self.workers = 1
         self.overrides: dict[str, Override] = {}
-        self.pinned: dict[str, int] = {}
         self.rendered = False
 
     def teardown(self) -> None:
@@ -75,6 +74,16 @@ class Histories(RuleBasedStateMachine):
             self.overrides[name] = override
         self.rendered = False
 
+    @rule(name=st.sampled_from(SHOTS), which=st.none() | st.integers(0, 9))
+    def pin(self, name: str, which: int | None) -> None:
+        with self.stage.store(write=True) as store:
+            takes = store.takes(name)
+            if which is None or not takes:
+                store.pin(name, None)
+            else:
+                store.pin(name, takes[which % len(takes)].number)
+        self.rendered = False
+
     @rule()
     def prune(self) -> None:
         with self.stage.store(write=True) as store:
@@ -116,8 +125,18 @@ class Histories(RuleBasedStateMachine):
             self.stage.render(self.script(), **self.options())
             assert self.stage.made() == []
 
+    @invariant()
+    def pinned_takes_are_in_the_film(self) -> None:
+        if self.rendered:
+            with self.stage.store() as store:
+                pinned = {(take.shot, take.number) for take in store.takes() if take.pinned}
+                assert pinned <= {(shot.shot, shot.take) for shot in store.current()}
+
     def finish(self) -> None:
-        """Compare with a run that has no past."""
+        """Free every pin and compare with a run that has no past."""
+        with self.stage.store(write=True) as store:
+            for name in SHOTS:
+                store.pin(name, None)
         self.render()
         fresh = self.script(self.overrides)
         self.stage.render(fresh, run="fresh", **self.options()).check()

@@ -130,7 +130,7 @@ def _hold(request: GenerationRequest, progress: Progress) -> None:
 
 
 def _slow(request: GenerationRequest, progress: Progress) -> None:
-    threading.Event().wait(0.2)
+    threading.Event().wait(0.4)
 
 
 def _die(request: GenerationRequest, progress: Progress) -> None:
