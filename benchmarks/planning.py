@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from storymem.api import Storyteller
 from storymem.errors import StoryMemError
 from storymem.interfaces import Brief, ScriptPlanner
 from storymem.plugin import Kind, PluginHost
@@ -67,6 +68,7 @@ class Tally:
     plans: int = 0
     valid: int = 0
     clean: int = 0
+    rendered: int = 0
     repairs: int = 0
     tokens: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -77,6 +79,7 @@ class Tally:
         again = StoryScript.model_validate(to_data(script))
         self.valid += again == script and sum(len(scene.shots) for scene in script.scenes) == shots
         self.clean += not has_errors(lint(apply_fixes(script, 8)[0], 8))
+        self.rendered += renders(script)
         plan: Any = script.metadata["plan"]
         usage = plan.get("usage", {})
         self.repairs += usage.get("repairs", 0)
@@ -84,11 +87,19 @@ class Tally:
 
     def row(self, name: str) -> str:
         """Return a line of the table."""
-        middle = sorted(self.seconds)[len(self.seconds) // 2]
-        return (
-            f"| {name} | {self.valid}/{self.plans} | {self.clean}/{self.plans} | {self.repairs} | "
-            f"{self.tokens / max(self.plans, 1):.0f} | {middle:.2f} | {max(self.seconds):.2f} |"
-        )
+        seconds = sorted(self.seconds) or [0.0]
+        counts = " | ".join(f"{count}/{self.plans}" for count in (self.valid, self.clean, self.rendered))
+        tokens = self.tokens / max(self.plans, 1)
+        middle = seconds[len(seconds) // 2]
+        return f"| {name} | {counts} | {self.repairs} | {tokens:.0f} | {middle:.2f} | {seconds[-1]:.2f} |"
+
+
+def renders(script: StoryScript) -> bool:
+    """Whether the animatic makes a film of the mended script."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = {"backbone": "animatic", "size": "64x64", "frames": 5}
+        with Storyteller(Path(folder) / "film", small) as teller:
+            return teller.render(apply_fixes(script, 8)[0]).film.stat().st_size > 0
 
 
 def run(planner: ScriptPlanner[Any], briefs: int, shots: int) -> Tally:
@@ -98,11 +109,12 @@ def run(planner: ScriptPlanner[Any], briefs: int, shots: int) -> Tally:
         began = time.perf_counter()
         tally.plans += 1
         try:
-            tally.add(planner.plan(Brief(text, shots=shots, seed=seed), lambda line: None), shots)
+            script = planner.plan(Brief(text, shots=shots, seed=seed), lambda line: None)
+            tally.seconds.append(time.perf_counter() - began)
+            tally.add(script, shots)
         except StoryMemError as error:
             tally.failures.append(f"{text[:40]!r}: {error}")
-        tally.seconds.append(time.perf_counter() - began)
-        print(f"  {seed + 1}/{briefs} {tally.seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+        print(f"  {seed + 1}/{briefs} {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
     return tally
 
 
@@ -160,7 +172,8 @@ def write(tallies: dict[str, Tally], args: argparse.Namespace) -> None:
     machine = f"{platform.machine()}, {args.threads} thread(s) beside other work, Python {platform.python_version()}"
     told = (
         f"`{command}` on {machine}. {args.briefs} briefs, {args.shots} shots each. Valid: loads again equal, with "
-        "exactly the wanted shots. Clean: no lint errors after the mechanical fixes. Repairs: answers that went back "
+        "exactly the wanted shots. Clean: no lint errors after the mechanical fixes. Renders: the animatic makes a "
+        "film of it. Repairs: answers that went back "
         "to the model, over all plans."
     )
     lines = [
@@ -168,8 +181,8 @@ def write(tallies: dict[str, Tally], args: argparse.Namespace) -> None:
         "",
         told,
         "",
-        "| planner | valid | clean | repairs | tokens a plan | seconds a plan, median | longest |",
-        "|---|---|---|---|---|---|---|",
+        "| planner | valid | clean | renders | repairs | tokens a plan | seconds a plan, median | longest |",
+        "|---|---|---|---|---|---|---|---|",
         *(tally.row(name) for name, tally in tallies.items()),
         "",
     ]
