@@ -122,3 +122,33 @@ def test_the_profile_decides(tiny_folder, monkeypatch):
     assert started == [(2, "cpu")]
     with pytest.raises(SettingsError, match="needs a CUDA GPU"):
         start_pipeline(tiny_folder, WanSettings(profile="141gb", profile_changes={"gpus": 2}), MANIFEST)
+
+
+def test_the_command_line_under_torchrun(tiny_folder, tmp_path):
+    """Two ranks started by torchrun make the film of one process, frame by frame within rounding."""
+    import json
+    import subprocess
+
+    from storymem.media.video import read_clip
+
+    script = tmp_path / "story.json"
+    script.write_text(json.dumps({"title": "Tiny", "seed": 1, "scenes": [{"shots": [{"prompt": "a fox"}] * 2}]}))
+    settings = {
+        "backbone.name": "wan", "backbone.weights": tiny_folder, "backbone.profile": "cpu", "backbone.steps": 2,
+        "selector": "uniform", "filters": "[]",
+    }  # fmt: skip
+    options = ["--size", "48x32", "--frames", "5", "--quiet"]
+    options += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    launchers = {
+        "one": ["-m", "storymem.cli.main"],
+        "two": ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "storymem_backbones.wan.torchrun"],
+    }
+    clips = {}
+    for name, launcher in launchers.items():
+        command = [sys.executable, *launcher, "render", str(script), "-o", str(tmp_path / name), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        clips[name] = [read_clip(path, 16).frames for path in sorted((tmp_path / name / "shots").glob("*.mp4"))]
+    assert [clip.shape for clip in clips["two"]] == [clip.shape for clip in clips["one"]]
+    for one, two in zip(clips["one"], clips["two"], strict=True):
+        assert np.abs(one.astype(int) - two.astype(int)).mean() < 0.5

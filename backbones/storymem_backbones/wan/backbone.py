@@ -24,6 +24,7 @@ from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.profiles import Profile, smaller_profile
 from storymem_backbones.wan.settings import WanSettings
 from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.torchrun import GroupPipeline
 from storymem_backbones.wan.weights import inspect_weights, locate_weights
 
 _MOST_MEMORY = 16
@@ -37,7 +38,7 @@ class WanBackbone(Backbone[WanSettings]):
 
     def __init__(self, settings: WanSettings | None = None) -> None:
         super().__init__(settings)
-        self._loaded: tuple[bool, WanMemoryPipeline | ParallelPipeline] | None = None
+        self._loaded: tuple[bool, WanMemoryPipeline | ParallelPipeline | GroupPipeline] | None = None
 
     def capabilities(self) -> Capabilities:
         """Native size, length and speed of the model folder; Wan2.2-A14B's where it is not downloaded yet."""
@@ -137,7 +138,7 @@ class WanBackbone(Backbone[WanSettings]):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _pipeline(self, text_to_video: bool) -> WanMemoryPipeline | ParallelPipeline:
+    def _pipeline(self, text_to_video: bool) -> WanMemoryPipeline | ParallelPipeline | GroupPipeline:
         if self._loaded is not None and self._loaded[0] == text_to_video:
             loaded = self._loaded[1]
             if not isinstance(loaded, ParallelPipeline) or loaded.running:

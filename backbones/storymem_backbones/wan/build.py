@@ -24,6 +24,7 @@ from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.profiles import Profile
 from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.settings import ExpertFiles, LoraChoice, WanSettings
+from storymem_backbones.wan.torchrun import GroupPipeline, ranks, started_by_torchrun
 from storymem_backbones.wan.weights import inspect_weights
 
 _log = logging.getLogger(__name__)
@@ -39,10 +40,14 @@ def stacked_loras(settings: WanSettings, manifest: Manifest, folder: Path) -> tu
 
 def start_pipeline(
     folder: Path, settings: WanSettings, manifest: Manifest, *, text_to_video: bool = False
-) -> WanMemoryPipeline | ParallelPipeline:
+) -> WanMemoryPipeline | ParallelPipeline | GroupPipeline:
     """A pipeline in this process, or one on several GPUs if the profile says so; see `build_pipeline` for errors."""
     profile = settings.resolved_profile()
+    if started_by_torchrun():
+        settings = settings.model_copy(update={"profile_changes": {**settings.profile_changes, "gpus": ranks()}})
     build = partial(build_pipeline, folder, settings, manifest, text_to_video=text_to_video)
+    if started_by_torchrun():
+        return GroupPipeline(build)
     if profile.gpus == 1:
         return build()
     require_device(profile, settings.profile)
