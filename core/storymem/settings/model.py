@@ -94,7 +94,7 @@ class RunSettings(BaseModel):
         executor: Where shots are made.
         workers: How many shots may be made side by side. Never changes the result.
         shot_timeout: Seconds after which a shot is given up; None for no limit.
-        master: How takes are kept: ``lossless`` (exact), or ``small`` (near-lossless, a fifth of the size).
+        master: How takes are kept: ``lossless`` (exact), or ``small`` (near-lossless, about a third of the size).
         crf: Quality of viewing copies and film, x264's constant rate factor, 0 (best) to 51.
         layout: Names of per-shot files: ``storymem`` (shots/01_02.mp4) or ``entitybench`` (also <title>/001_002.mp4).
         sinks: Further receivers of events.
