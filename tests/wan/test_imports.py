@@ -6,8 +6,9 @@ import sys
 
 def test_importing_the_package_imports_neither_torch_nor_diffusers():
     code = (
-        "import sys, storymem_backbones.wan as w; dir(w); "
-        "heavy = {'torch', 'diffusers', 'transformers', 'peft'} & set(sys.modules); "
+        "import sys, storymem_backbones.wan as w, storymem_backbones.wan.register, storymem_backbones.wan.estimate; "
+        "dir(w); "
+        "heavy = {'torch', 'diffusers', 'transformers', 'peft', 'huggingface_hub'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
