@@ -167,6 +167,12 @@ def test_a_server_that_does_not_stream(server: ChatServer, tmp_path: Path) -> No
     assert "seed" not in server.requests[0]
 
 
+def test_models_with_other_parameters(server: ChatServer, tmp_path: Path) -> None:
+    server.planner(tmp_path, limit_key="max_completion_tokens", temperature=None).plan(Brief("a fox", shots=1), quiet)
+    assert server.requests[0]["max_completion_tokens"] == 2048
+    assert not {"max_tokens", "temperature"} & server.requests[0].keys()
+
+
 def test_strict_schemas_have_no_lengths_and_close_every_table(server: ChatServer, tmp_path: Path) -> None:
     server.planner(tmp_path, strict=True).plan(Brief("a fox", shots=2), quiet)
     for request in server.requests:

@@ -32,14 +32,14 @@ class Question:
         messages: The conversation so far.
         schema: The shape of the answer.
         seed: For sampling, 0 .. 2**31 - 1.
-        temperature: 0 is the least varied.
+        temperature: 0 is the least varied; None leaves it to the model's own default.
         max_tokens: Most tokens of the answer.
     """
 
     messages: Sequence[Message]
     schema: JsonSchema
     seed: int
-    temperature: float
+    temperature: float | None
     max_tokens: int
 
 

@@ -43,15 +43,16 @@ class LlamaChat:
             PlanError: llama.cpp refused the request.
         """
         answer = _Answer(tick)
-        request = {
+        request: dict[str, Any] = {
             "messages": [{"role": m.role, "content": m.content} for m in question.messages],
             "max_tokens": question.max_tokens,
-            "temperature": question.temperature,
             "seed": question.seed,
             "stream": True,
             "stream_options": {"include_usage": True},
             "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": question.schema}},
         }
+        if question.temperature is not None:
+            request["temperature"] = question.temperature
         try:
             self._server.handle_chat_completions(request, answer.take)
         except RuntimeError as error:

@@ -21,7 +21,7 @@ from storymem_plugins.planning.keys import OPENAI_HOST, ApiKey
 from storymem_plugins.planning.settings import LlmSettings
 
 _ELSE = "or plan without a model: --planner outline"
-_SIMPLER = "try structured=json_object or none, or send_seed=false"
+_SIMPLER = "try structured=json_object or none, send_seed=false, limit_key=max_completion_tokens, or temperature=none"
 _CONNECT_SECONDS = 10.0
 _SHOWN = 200
 
@@ -113,9 +113,10 @@ class OpenAIChat:
         request: dict[str, Any] = {
             "model": settings.model,
             "messages": [{"role": m.role, "content": m.content} for m in question.messages],
-            "max_tokens": question.max_tokens,
-            "temperature": question.temperature,
+            settings.limit_key: question.max_tokens,
         }
+        if question.temperature is not None:
+            request["temperature"] = question.temperature
         if settings.send_seed:
             request["seed"] = question.seed
         if settings.structured == "json_schema":

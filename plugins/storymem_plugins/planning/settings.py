@@ -15,7 +15,7 @@ class ModelPlannerSettings(PluginSettings):
     """What both model planners share.
 
     Attributes:
-        temperature: 0 is the least varied.
+        temperature: 0 is the least varied; None leaves it to the server (some reasoning models take none).
         context_tokens: Tokens the model reads and writes in one request; longer briefs are summarised first.
         max_tokens: Most tokens of one answer.
         repairs: How often an answer that does not validate goes back to the model.
@@ -28,7 +28,7 @@ class ModelPlannerSettings(PluginSettings):
         cache_dir: Where answers, and the raw text of failed plans, are kept; the user's cache folder by default.
     """
 
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.7
     context_tokens: Annotated[int, Field(ge=1024)] = 8192
     max_tokens: Annotated[int, Field(ge=64)] = 2048
     repairs: Annotated[int, Field(ge=0, le=10)] = 2
@@ -54,6 +54,7 @@ class LlmSettings(ModelPlannerSettings):
         strict: Ask for OpenAI's strict schema mode, which allows no bounds on text lengths.
         stream: Receive answers bit by bit, so that a plan can be cancelled between two words.
         send_seed: Send the brief's seed; some servers refuse it.
+        limit_key: What the server calls the bound on an answer's tokens.
         timeout: Seconds for one whole answer.
         retries: Further tries after a refused or broken request (429, 5xx, lost connection), with back-off.
         price_in: Price of a million tokens read, for the cost report.
@@ -68,6 +69,7 @@ class LlmSettings(ModelPlannerSettings):
     strict: bool = False
     stream: Annotated[bool, NotInFingerprint()] = True
     send_seed: bool = True
+    limit_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     timeout: Annotated[float, Field(gt=0, le=3600), NotInFingerprint()] = 300
     retries: Annotated[int, Field(ge=0, le=10), NotInFingerprint()] = 3
     price_in: Annotated[float, Field(ge=0), NotInFingerprint()] = 0
