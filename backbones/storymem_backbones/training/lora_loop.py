@@ -103,6 +103,7 @@ class LoraTrainer:
         sigmas: Noise levels of this expert.
         folder: Where checkpoints, the curve and the LoRA go.
         name: File name of the LoRA, without suffix.
+        accelerator: One already started; a process has only one.
     """
 
     def __init__(
@@ -115,10 +116,11 @@ class LoraTrainer:
         loop: LoopSettings,
         folder: Path,
         name: str,
+        accelerator: Accelerator | None = None,
     ) -> None:
         self._draws, self._store, self._sigmas = draws, store, sigmas
         self._lora, self._loop, self._folder, self._name = lora, loop, folder, name
-        self._accelerator = _accelerator(loop, folder)
+        self._accelerator = accelerator or start_accelerator(loop, folder)
         self._rope: MemoryRotaryPosEmbed = install_memory_rope(transformer, lora.memory_shift)
         self._parameters = _fresh_lora(transformer, lora, loop.seed)
         if loop.gradient_checkpointing:
@@ -238,7 +240,8 @@ class LoraTrainer:
         return loss
 
 
-def _accelerator(loop: LoopSettings, folder: Path) -> Accelerator:
+def start_accelerator(loop: LoopSettings, folder: Path) -> Accelerator:
+    """This process's accelerator, from the settings and the environment that ``accelerate launch`` sets."""
     from accelerate import Accelerator
 
     accelerator = Accelerator(

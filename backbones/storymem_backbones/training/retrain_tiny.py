@@ -91,7 +91,8 @@ def _stage_lora(accelerator: Accelerator, arguments: argparse.Namespace) -> None
     draws = StoryDraws([CLIPS_PER_STORY] * (len(tokens) // CLIPS_PER_STORY), KEYFRAMES, SAMPLES, loop.seed)
     lora = LORA.model_copy(update=json.loads(arguments.lora))
     sigmas = SigmaRange(3.0, density="logit_normal")
-    LoraTrainer(transformer, draws, _with_text(clips, tokens, encoder), sigmas, lora, loop, work, "backbone").train()
+    store = _with_text(clips, tokens, encoder)
+    LoraTrainer(transformer, draws, store, sigmas, lora, loop, work, "backbone", accelerator).train()
 
 
 def _stage_export(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
