@@ -48,8 +48,9 @@ def _read(path: Path, host: PluginHost, *, mend: bool) -> tuple[str, StoryScript
     """Load a script; with ``mend``, also one whose first shot is no cut."""
     from storymem.script.edits import MakeCut
     from storymem.script.findings import Finding, Severity
+    from storymem.script.loader import parse_script
     from storymem.script.parsing import read_data
-    from storymem.script.services import first_shot_mended, parse
+    from storymem.script.services import first_shot_mended
 
     data = read_data(path)
     mended: list[Finding] = []
@@ -58,7 +59,7 @@ def _read(path: Path, host: PluginHost, *, mend: bool) -> tuple[str, StoryScript
         if was_wrong:
             reason, advice = "the first shot has nothing to continue", "make it a cut"
             mended.append(Finding("1.1", "first-shot-cut", Severity.ERROR, reason, advice, MakeCut("1.1")))
-    form, story = parse(data, path, host)
+    form, story = parse_script(data, path, host)
     return form, story, mended
 
 

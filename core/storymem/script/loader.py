@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
@@ -14,7 +16,7 @@ from storymem.script.parsing import read_data
 from storymem.script.references import reference_path
 from storymem.validation import describe
 
-__all__ = ["detect_format", "load_script", "reference_path", "validate_script"]
+__all__ = ["detect_format", "load_script", "parse_script", "reference_path", "validate_script"]
 
 NATIVE = "storymem"
 
@@ -25,12 +27,33 @@ def load_script(path: Path, host: PluginHost) -> StoryScript:
     Raises:
         ScriptError: Names the file, the key and the reason.
     """
-    data = read_data(path)
+    return parse_script(read_data(path), path, host)[1]
+
+
+def parse_script(
+    data: JsonValue, path: Path, host: PluginHost, settings: Mapping[str, Any] | None = None
+) -> tuple[str, StoryScript]:
+    """Return the name of the form that ``data`` has, and the script.
+
+    Args:
+        data: What :func:`read_data` gave.
+        path: The file, for messages and reference images.
+        host: For the forms.
+        settings: Settings of the form, such as ``line`` of memflow.
+
+    Raises:
+        ScriptError: No form fits, or the data is wrong; names the file, the key and the reason.
+        SettingsError: The form has no such setting.
+    """
     found = detect_format(data, host)
     if found is None:
         known = ", ".join(host.registry.names(Kind.SCRIPT_FORMAT))
         raise ScriptError(f"{path}: is not a story script of any known form ({known}); it needs title and scenes")
-    return found[1].parse(data, path)
+    name, form = found
+    if settings:
+        plugin = host.build(Kind.SCRIPT_FORMAT, name, settings)
+        form = plugin if isinstance(plugin, ScriptFormat) else form
+    return name, form.parse(data, path)
 
 
 def detect_format(data: JsonValue, host: PluginHost) -> tuple[str, ScriptFormat] | None:

@@ -21,10 +21,11 @@ def reference_path(base: Path, entity: str, reference: str) -> Path:
     root = base.resolve()
     try:
         path = (root / reference).resolve()
-    except (OSError, ValueError) as error:
-        raise ScriptError(f"entity {entity!r}: reference {reference[:80]!r} is no file name: {error}") from error
+        there = path.is_file()
+    except (OSError, ValueError):
+        raise ScriptError(f"entity {entity!r}: reference {reference[:80]!r} is no file name") from None
     if Path(reference).is_absolute() or not path.is_relative_to(root):
         raise ScriptError(f"entity {entity!r}: reference {reference!r} must stay inside the script's folder, {base}")
-    if not path.is_file():
+    if not there:
         raise ScriptError(f"entity {entity!r}: reference image {path} does not exist")
     return path

@@ -16,7 +16,7 @@ from storymem.errors import PluginError, ScriptError
 from storymem.interfaces import Brief, ScriptFormat, ScriptPlanner
 from storymem.plugin import Kind, PluginHost
 from storymem.script.edits import with_ids
-from storymem.script.loader import detect_format
+from storymem.script.loader import parse_script
 from storymem.script.models import Entity, StoryScript
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_path
@@ -76,31 +76,8 @@ def revise(
 
 
 def read_script(path: Path, host: PluginHost, settings: Mapping[str, Any] | None = None) -> tuple[str, StoryScript]:
-    """Return the name of a file's form, and the script.
-
-    Args:
-        path: The file.
-        host: For the forms.
-        settings: Settings of the form, such as ``line`` of memflow.
-
-    Raises:
-        ScriptError: As :func:`storymem.script.loader.load_script`.
-        SettingsError: The form has no such setting.
-    """
-    return parse(read_data(path), path, host, settings)
-
-
-def parse(
-    data: JsonValue, path: Path, host: PluginHost, settings: Mapping[str, Any] | None = None
-) -> tuple[str, StoryScript]:
-    """Return the name of the form that ``data`` has, and the script; see :func:`read_script`."""
-    found = detect_format(data, host)
-    if found is None:
-        known = ", ".join(host.registry.names(Kind.SCRIPT_FORMAT))
-        raise ScriptError(f"{path}: is not a story script of any known form ({known}); it needs title and scenes")
-    reader = host.build(Kind.SCRIPT_FORMAT, found[0], settings) if settings else found[1]
-    assert isinstance(reader, ScriptFormat)  # the registry checked it
-    return found[0], reader.parse(data, path)
+    """Return the name of a file's form, and the script; see :func:`storymem.script.loader.parse_script`."""
+    return parse_script(read_data(path), path, host, settings)
 
 
 def convert(script: StoryScript, to: str, host: PluginHost) -> tuple[JsonValue, list[str]]:
@@ -160,7 +137,7 @@ def read_cast(path: Path, folder: Path, host: PluginHost) -> tuple[Entity, ...]:
     data = read_data(path)
     if isinstance(data, dict) and set(data) == {"entities"}:
         data = {**data, "title": "cast", "scenes": [{"shots": [{"prompt": "cast"}]}]}
-    script = parse(data, path, host)[1]
+    script = parse_script(data, path, host)[1]
     if not script.entities:
         raise ScriptError(f"{path}: has no entities; list them under the key entities")
     return rebased(script, path.parent, folder).entities
