@@ -139,6 +139,7 @@ CASES: list[tuple[Data, str]] = [
     (changed(VISTORY, "Characters", to={"..": {}}), "this key leads out"),
     (changed(VISTORY, "Characters", to={"/etc": {}}), "this key leads out"),
     (changed(VISTORY, "Characters", to={"a\0b": {}}), "this key is no folder name"),
+    (changed(VISTORY, "Characters", to={"x" * 5000: {}}), "this key is no folder name"),
     (changed(VISTORY, "Characters", to=[1]), "Characters: must be a table"),
     (changed(HOLOCINE, "shot_cut_frames", to=[1, 2]), "shot_cut_frames: has 2 entries, but 2 shots have 1 cuts"),
     (changed(HOLOCINE, "shot_cut_frames", to=[0]), "shot_cut_frames: must rise"),

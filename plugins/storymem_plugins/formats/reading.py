@@ -24,6 +24,7 @@ _TYPES = {
     float: "a number",
 }
 _SHOWN = 40
+_LONGEST_PATH = 200  #: keys are the file's own words, and may be of any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Node:
 
     def fail(self, reason: str) -> NoReturn:
         """Raise :class:`ScriptError` with the file, this node's path and ``reason``."""
-        where = f"{self.path}: " if self.path else ""
+        path = self.path if len(self.path) <= _LONGEST_PATH else f"{self.path[:_LONGEST_PATH]}..."
+        where = " ".join(f"{path}: ".split()) + " " if path else ""
         raise ScriptError(f"{self.source}: {where}{reason}")
 
     def fields(self) -> dict[str, Node]:

@@ -130,14 +130,14 @@ def _pictures(node: Node, key: str, source: Path, most: int) -> list[JsonValue]:
     root = (source.parent / "image").resolve()
     try:
         folder = (root / key).resolve()
+        inside = folder.is_relative_to(root) and folder != root
+        names = sorted(path.name for path in folder.iterdir()) if inside and folder.is_dir() else []
     except (OSError, ValueError):
-        node.fail("this key is no folder name")
-    if not folder.is_relative_to(root) or folder == root:
+        node.fail("this key is no folder name, or the folder cannot be read")
+    if not inside:
         node.fail("this key leads out of the folder of reference pictures")
-    if not folder.is_dir():
-        return []
-    files = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
-    return [f"image/{key}/{name}" for name in files[:most]]
+    pictures = [name for name in names if Path(name).suffix.lower() in _PICTURES]
+    return [f"image/{key}/{name}" for name in pictures[:most]]
 
 
 def _check_indices(root: Node) -> None:
