@@ -104,6 +104,8 @@ CASES: list[tuple[Data, str]] = [
     (changed(NATIVE, "scenes", 0, "shots", 0, "entities", to=["owl"]), "'owl' is not among"),
     (changed(NATIVE, "entities", to=[{"id": "fox"}, {"id": "fox"}]), r"entities\.1\.id: 'fox' is used twice"),
     (changed(NATIVE, "metadata", to=[1]), "metadata: "),
+    ({**NATIVE, "a\nb": 1}, "a b: unknown key"),
+    ({**NATIVE, "x" * 9000: 1}, "xxx"),
     (changed(ST_BENCH, "story_name", to=...), "story_name: missing"),
     (changed(ST_BENCH, "story_name", to=7), "story_name: must be text, not 7"),
     (changed(ST_BENCH, "scenes", 0, "cut", to=[True]), r"scenes\.0\.cut: has 1 entries, but scenes\.0\.video_prompts has 2"),

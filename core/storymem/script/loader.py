@@ -19,6 +19,7 @@ from storymem.validation import describe
 __all__ = ["detect_format", "load_script", "parse_script", "reference_path", "validate_script"]
 
 NATIVE = "storymem"
+_LONGEST = 500
 
 
 def load_script(path: Path, host: PluginHost) -> StoryScript:
@@ -75,4 +76,6 @@ def validate_script(data: JsonValue, source: Path) -> StoryScript:
     try:
         return StoryScript.model_validate(data)
     except ValidationError as error:
-        raise ScriptError(f"{source}: {describe(error)}") from error
+        # Keys are the file's own words: of any length, and with line breaks.
+        reason = " ".join(describe(error).split())
+        raise ScriptError(f"{source}: {reason[:_LONGEST]}") from error
