@@ -16,6 +16,8 @@ GIB = 2**30
 _BYTES = {"bfloat16": 2, "float32": 4}
 _CONTEXT = 0.7 * GIB
 _LORA_RANK = 128
+# Per pixel, frame and squared base width; from a small VAE's seconds on a CPU.
+_VAE_OPERATIONS = 750
 
 A14B: dict[str, Any] = {
     "num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824, "num_layers": 40, "in_channels": 36,
@@ -181,9 +183,9 @@ def _decoding_bytes(config: Mapping[str, Any], size: tuple[int, int], frames: in
 
 
 def _other_seconds(profile: Profile, vae: Mapping[str, Any], size: tuple[int, int], frames: int) -> float:
-    """VAE, text and transfers: scaled from the measured shot by pixels and the VAE's size."""
-    share: float = size[0] * size[1] * frames / (832 * 480 * 81) * (vae.get("base_dim", 96) / 96) ** 2
-    return share * 12 * 550 / profile.tflops + (20.0 if profile.offload == "model" else 0.0)
+    """VAE (encoding and decoding one clip, counted from its width) and moving the experts."""
+    operations = _VAE_OPERATIONS * size[0] * size[1] * frames * int(vae.get("base_dim", 96)) ** 2
+    return operations / (profile.vae_tflops * 1e12) + (20.0 if profile.offload == "model" else 0.0)
 
 
 def _disk_bytes(configs: Mapping[str, Mapping[str, Any]], experts: int) -> float:

@@ -26,7 +26,7 @@ class Profile(BaseModel):
         gpu_memory: Memory of one GPU in GiB that the profile is made for; 0 on a CPU.
         dtype: Of transformers and text encoder.
         vae_dtype: Of the VAE.
-        linear_fp8: Blocks' linear layers in float8: "none"; "weights" (stored, cast up on use: half the
+        linear_fp8: Blocks' linear layers in float8: "none"; "weights" (stored so, scaled per row: half the
             memory); "weights_and_activations" (scaled per row and multiplied in float8: faster on Hopper and
             later).
         offload: "none" keeps all on the GPU; "model" moves whole components; "group" streams block by block.
@@ -39,6 +39,7 @@ class Profile(BaseModel):
         tflops: Sustained 10^12 operations a second of one GPU on this model; for estimates only. 141gb is
             measured on an H200; the others are assumed from the cards' data sheets (80gb: A100, 48gb: L40S,
             24gb: RTX 4090).
+        vae_tflops: The same of the VAE, whose convolutions reach far less; assumed on every card.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class Profile(BaseModel):
     batched_guidance: bool = False
     gpus: int = Field(1, ge=1)
     tflops: float = Field(200, gt=0)
+    vae_tflops: float = Field(8, gt=0)
 
     def picture(self) -> dict[str, Any]:
         """The fields that change the picture; exact attention kernels count as one."""
@@ -64,11 +66,11 @@ class Profile(BaseModel):
 
 
 PROFILES: dict[str, Profile] = {
-    "141gb": Profile(gpu_memory=141, tflops=625),
-    "80gb": Profile(gpu_memory=80, offload="model", tflops=200),
-    "48gb": Profile(gpu_memory=48, offload="model", vae_tiling=True, tflops=150),
-    "24gb": Profile(gpu_memory=24, offload="group", vae_tiling=True, compile=False, tflops=110),
-    "cpu": Profile(device="cpu", dtype="float32", compile=False, tflops=0.1),
+    "141gb": Profile(gpu_memory=141, tflops=625, vae_tflops=18),
+    "80gb": Profile(gpu_memory=80, offload="model", tflops=200, vae_tflops=8),
+    "48gb": Profile(gpu_memory=48, offload="model", vae_tiling=True, tflops=150, vae_tflops=6),
+    "24gb": Profile(gpu_memory=24, offload="group", vae_tiling=True, compile=False, tflops=110, vae_tflops=5),
+    "cpu": Profile(device="cpu", dtype="float32", compile=False, tflops=0.1, vae_tflops=0.05),
 }
 """Built-in profiles. 48gb and 24gb tile the VAE; 24gb streams the blocks of a transformer from host memory."""
 
