@@ -79,9 +79,7 @@ def test_both_experts_are_trained_and_load_back_through_the_backbone(checkpoint,
 
     seen = []
     made = train_m2v(
-        config(
-            checkpoint, data, tmp_path, 1, experts="both", saving=True, validation=ValidationSettings(stories=0)
-        ),
+        config(checkpoint, data, tmp_path, 1, experts="both", saving=True, validation=ValidationSettings(stories=0)),
         lambda expert, step, loss: seen.append((expert, step, loss > 0)),
     )
     assert set(made.experts) == {"high", "low"}

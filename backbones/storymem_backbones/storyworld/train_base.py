@@ -31,8 +31,8 @@ class BaseSettings(BaseModel):
     """Architecture and optimisation.
 
     Attributes:
-        muon_learning_rate: For the matrices inside blocks (Muon, update matched to AdamW's); everything else uses AdamW.
-        first_frame, motion_frames, text_dropout: Shares of samples, see `training.draw.SampleSettings`.
+        muon_learning_rate: For the matrices inside blocks (Muon); everything else uses AdamW.
+        first_frame: Share of samples, see `training.draw.SampleSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class BaseSettings(BaseModel):
     text_dim: int = 128
     text_layers: int = 2
     batch: int = 96
-    seconds: float = 300
+    seconds: float = 260
     learning_rate: float = 1e-3
     muon_learning_rate: float = 2.5e-3
     weight_decay: float = 0.01
@@ -147,7 +147,9 @@ def _empty(ids: torch.Tensor) -> torch.Tensor:
 
 def optimizers(model: TextToVideo, settings: BaseSettings) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the transformer's blocks, AdamW for the rest."""
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and ".blocks." in f".{n}" and "text_encoder" not in n]
+    matrices = [
+        p for n, p in model.named_parameters() if p.ndim == 2 and ".blocks." in f".{n}" and "text_encoder" not in n
+    ]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     return [
@@ -157,7 +159,12 @@ def optimizers(model: TextToVideo, settings: BaseSettings) -> list[torch.optim.O
 
 
 def train_base(
-    clips: ClipTensors, tokens: torch.Tensor, vocabulary: int, accelerator: Accelerator, settings: BaseSettings, folder: Path
+    clips: ClipTensors,
+    tokens: torch.Tensor,
+    vocabulary: int,
+    accelerator: Accelerator,
+    settings: BaseSettings,
+    folder: Path,
 ) -> TextToVideo:
     """Train on encoded clips and their token ids; save transformer and text encoder (float32) below `folder`."""
     torch.manual_seed(settings.seed)

@@ -50,12 +50,12 @@ class VAESettings(BaseModel):
     dim_mult: tuple[int, ...] = (1, 2, 2)
     residual: bool = False
     image_seconds: float = 60
-    clip_seconds: float = 400
+    clip_seconds: float = 330
     image_batch: int = 24
     clip_batch: int = 6
     muon: bool = True
-    learning_rate: float = 4e-3
-    clip_learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
+    clip_learning_rate: float = 7.5e-4
     latent_noise: float = 0.03
     latent_penalty: float = 1e-3
     first_frame_weight: float = 3.0
@@ -131,9 +131,7 @@ class ReconstructionLoss(nn.Module):
         error = decode_clip(self.vae, noisy).float() - clips.float()
         weights = _frame_weights(error, self._settings.first_frame_weight)
         pixel = (weights * (error.abs() + 8 * error.square())).mean()
-        edges = (weights * error.diff(dim=-1).abs()).mean() + (
-            weights * error.diff(dim=-2).abs()
-        ).mean()
+        edges = (weights * error.diff(dim=-1).abs()).mean() + (weights * error.diff(dim=-2).abs()).mean()
         penalty = self._settings.latent_penalty * latents.float().square().mean()
         return pixel + 0.5 * edges + penalty, error.detach().square().mean()
 
@@ -185,7 +183,11 @@ def train_phase(
 
 
 def _optimizers(vae: AutoencoderKLWan, muon: bool, learning_rate: float) -> list[torch.optim.Optimizer]:
-    kernels = [p for n, p in vae.named_parameters() if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))]
+    kernels = [
+        p
+        for n, p in vae.named_parameters()
+        if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
+    ]
     chosen = {id(p) for p in kernels}
     rest = [p for p in vae.parameters() if id(p) not in chosen]
     adamw = torch.optim.AdamW(rest, lr=min(learning_rate, 1e-3) if muon else learning_rate, betas=(0.9, 0.95))
@@ -196,14 +198,14 @@ def _channels_last(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     """Convolution kernels in the layout that tensor cores want; activations follow."""
     for module in vae.modules():
         if isinstance(module, nn.Conv3d):
-            module.to(memory_format=torch.channels_last_3d)
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last_3d)
         elif isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
     return vae
 
 
 def psnr(mean_squared_error: torch.Tensor) -> float:
-    """dB for an error in [-1, 1] units (peak 2)."""
+    """Signal-to-noise ratio in dB for an error in [-1, 1] units (peak 2)."""
     return float(10 * torch.log10(4 / mean_squared_error))
 
 
@@ -220,26 +222,19 @@ def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int = 8,
 
 
 @torch.no_grad()
-def reconstruction_report(
-    vae: AutoencoderKLWan, clips: Clips, batches: int = 8, batch: int = 8
-) -> dict[str, float]:
+def reconstruction_report(vae: AutoencoderKLWan, clips: Clips, batches: int = 8, batch: int = 8) -> dict[str, float]:
     """PSNR of whole clips, first frames and thirds (dB), and the mean colour shift from the first to the last third."""
     squares, shifts = [], []
     for _ in range(batches):
         truth = clips(batch, 17)
         error = decode_clip(vae, encode_clip(vae, truth)).float().clamp(-1, 1) - truth.float()
         squares.append(error.square().mean(dim=(0, 1, 3, 4)))
-        shifts.append(
-            (error[:, :, -6:].mean(dim=(2, 3, 4)) - error[:, :, :6].mean(dim=(2, 3, 4))).abs().mean()
-        )
+        shifts.append((error[:, :, -6:].mean(dim=(2, 3, 4)) - error[:, :, :6].mean(dim=(2, 3, 4))).abs().mean())
     by_frame = torch.stack(squares).mean(0)
     return {
         "psnr": psnr(by_frame.mean()),
         "psnr_first_frame": psnr(by_frame[0]),
-        **{
-            f"psnr_third_{i + 1}": psnr(by_frame[a:b].mean())
-            for i, (a, b) in enumerate(((0, 6), (6, 12), (12, 17)))
-        },
+        **{f"psnr_third_{i + 1}": psnr(by_frame[a:b].mean()) for i, (a, b) in enumerate(((0, 6), (6, 12), (12, 17)))},
         "colour_shift": float(torch.stack(shifts).mean() / 2),
     }
 

@@ -42,7 +42,7 @@ class M2VBatch:
         return torch.cat([self.memory, self.video], dim=2)
 
     def conditioning(self) -> torch.Tensor:
-        """y (B, 20, M+T, h, w): 4 mask channels, then the clean memory and the condition latents."""
+        """Return y (B, 20, M+T, h, w): 4 mask channels, then the clean memory and the condition latents."""
         latents = torch.cat([self.memory, self.condition], dim=2)
         frame = torch.arange(latents.shape[2], device=latents.device)
         mask = (frame[None] < self.memory_frames + self.known[:, None]).to(latents)

@@ -1,7 +1,8 @@
 """Encode a data folder once: clips to latents and captions to embeddings, one file a clip.
 
-The frozen parts of the model (VAE, text encoder) are needed here only, so training later holds the transformer alone. An
-existing file is kept if clip, caption, size and model are those it was made from. Knows nothing about batches.
+The frozen parts of the model (VAE, text encoder) are needed here only, so training later holds the transformer
+alone. An existing file is kept if clip, caption, size and model are those it was made from. Knows nothing about
+batches.
 """
 
 from __future__ import annotations

@@ -18,7 +18,16 @@ from storymem_backbones.wan.sampler import m2v_scheduler
 
 LORA = "lora/backbone.safetensors"
 MANIFEST = Manifest(
-    width=160, height=96, frames=17, fps=8, text_tokens=32, max_memory=8, steps=10, flow_shift=4.0, guidance=1.5, lora=LORA
+    width=160,
+    height=96,
+    frames=17,
+    fps=8,
+    text_tokens=32,
+    max_memory=8,
+    steps=10,
+    flow_shift=4.0,
+    guidance=1.5,
+    lora=LORA,
 )
 
 

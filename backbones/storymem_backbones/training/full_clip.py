@@ -28,10 +28,10 @@ def _resample(layer: WanResample, x: torch.Tensor) -> torch.Tensor:
         doubled = layer.time_conv(x[:, :, 1:])
         doubled = doubled.unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
         x = torch.cat([x[:, :, :1], doubled], dim=2)
-    x = layer(x)  # without a cache the layer resamples in space only
-    if layer.mode == "downsample3d" and x.shape[2] > 1:
-        x = torch.cat([x[:, :, :1], layer.time_conv(x)], dim=2)
-    return x
+    resampled: torch.Tensor = layer(x)  # without a cache the layer resamples in space only
+    if layer.mode == "downsample3d" and resampled.shape[2] > 1:
+        resampled = torch.cat([resampled[:, :, :1], layer.time_conv(resampled)], dim=2)
+    return resampled
 
 
 def _residual_down(block: WanResidualDownBlock, x: torch.Tensor) -> torch.Tensor:

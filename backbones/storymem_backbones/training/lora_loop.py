@@ -1,7 +1,8 @@
 """The M2V LoRA training loop on accelerate: one GPU, several, or FSDP.
 
-Trains one expert's LoRA from any `ClipStore`. Only LoRA tensors, optimizer state and the step are checkpointed; draws and
-noise depend on (seed, step, rank) alone, so resuming gives the uninterrupted run. Knows nothing about folders of stories.
+Trains one expert's LoRA from any `ClipStore`. Only LoRA tensors, optimizer state and the step are checkpointed;
+draws and noise depend on (seed, step, rank) alone, so resuming gives the uninterrupted run. Knows nothing about
+folders of stories.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ from storymem_backbones.training.clips import ClipStore
 from storymem_backbones.training.draw import StoryDraws
 from storymem_backbones.training.errors import TrainingError
 from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
-from storymem_backbones.wan.lora import LoraWeights, add_m2v_lora
-from storymem_backbones.wan.lora_file import write_lora
+from storymem_backbones.wan.lora import add_m2v_lora
+from storymem_backbones.wan.lora_file import LoraWeights, write_lora
 from storymem_backbones.wan.positions import MemoryRotaryPosEmbed, install_memory_rope
 
 if TYPE_CHECKING:
@@ -93,6 +93,23 @@ class LoopResult:
     curve: list[tuple[int, float]]
 
 
+@dataclass(frozen=True)
+class LoraJob:
+    """One expert's training.
+
+    Attributes:
+        sigmas: Noise levels of this expert.
+        folder: Where checkpoints, the curve and the LoRA go.
+        name: File name of the LoRA, without suffix.
+    """
+
+    sigmas: SigmaRange
+    lora: LoraSettings
+    loop: LoopSettings
+    folder: Path
+    name: str
+
+
 class LoraTrainer:
     """One expert being fine-tuned.
 
@@ -100,9 +117,7 @@ class LoraTrainer:
         transformer: The frozen base; a fresh LoRA is added and its rope replaced.
         draws: Which samples.
         store: Their latents.
-        sigmas: Noise levels of this expert.
-        folder: Where checkpoints, the curve and the LoRA go.
-        name: File name of the LoRA, without suffix.
+        job: How, and where results go.
         accelerator: One already started; a process has only one.
     """
 
@@ -111,16 +126,13 @@ class LoraTrainer:
         transformer: WanTransformer3DModel,
         draws: StoryDraws,
         store: ClipStore,
-        sigmas: SigmaRange,
-        lora: LoraSettings,
-        loop: LoopSettings,
-        folder: Path,
-        name: str,
+        job: LoraJob,
         accelerator: Accelerator | None = None,
     ) -> None:
-        self._draws, self._store, self._sigmas = draws, store, sigmas
-        self._lora, self._loop, self._folder, self._name = lora, loop, folder, name
-        self._accelerator = accelerator or start_accelerator(loop, folder)
+        self._draws, self._store = draws, store
+        self._sigmas, self._folder, self._name = job.sigmas, job.folder, job.name
+        self._lora, self._loop = lora, loop = job.lora, job.loop
+        self._accelerator = accelerator or start_accelerator(loop, job.folder)
         self._rope: MemoryRotaryPosEmbed = install_memory_rope(transformer, lora.memory_shift)
         self._parameters = _fresh_lora(transformer, lora, loop.seed)
         if loop.gradient_checkpointing:
@@ -141,7 +153,9 @@ class LoraTrainer:
             return False
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["rank"] != self._lora.rank or state["seed"] != self._loop.seed:
-            raise TrainingError(f"{path}: was trained with another rank or seed; give a new output folder to start anew")
+            raise TrainingError(
+                f"{path}: was trained with another rank or seed; give a new output folder to start anew"
+            )
         set_state_dict(
             self._model,
             self._optimizer,
@@ -188,10 +202,10 @@ class LoraTrainer:
             state |= {"rank": self._lora.rank, "seed": self._loop.seed}
             temporary = self._folder / f".{self._name}.{_STATE}"
             torch.save(state, temporary)
-            os.replace(temporary, self._folder / f"{self._name}.{_STATE}")
+            temporary.replace(self._folder / f"{self._name}.{_STATE}")
             partial = self._folder / f".{self._name}.safetensors"
             write_lora(_as_lora(model, self._lora), partial)
-            os.replace(partial, self.lora_path)
+            partial.replace(self.lora_path)
         self._accelerator.wait_for_everyone()
 
     def _train_step(self, progress: float) -> torch.Tensor:
@@ -214,7 +228,9 @@ class LoraTrainer:
         self._rope.memory_frames = batch.memory_frames
         inputs = torch.cat([add_noise(clean, noise, sigma), batch.conditioning()], dim=1)
         with self._accelerator.autocast():
-            predicted = self._model(inputs.to(self._dtype), 1000 * sigma, batch.text.to(self._dtype), return_dict=False)[0]
+            predicted = self._model(
+                inputs.to(self._dtype), 1000 * sigma, batch.text.to(self._dtype), return_dict=False
+            )[0]
         return flow_loss(predicted, clean, noise, batch.memory_frames, self._lora.memory_weight)
 
     @property
@@ -264,7 +280,7 @@ def _fresh_lora(transformer: WanTransformer3DModel, lora: LoraSettings, seed: in
     return parameters
 
 
-def _as_lora(state: dict[str, torch.Tensor], lora: LoraSettings) -> LoraWeights:
+def _as_lora(state: dict[str, Any], lora: LoraSettings) -> LoraWeights:
     """Split a LoRA-only state dict into factors by diffusers module name."""
     halves: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in state.items():

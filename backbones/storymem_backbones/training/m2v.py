@@ -22,7 +22,14 @@ from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.encode import CONSTANTS, StoryEncoder
 from storymem_backbones.training.errors import TrainingError
 from storymem_backbones.training.flow import SigmaRange
-from storymem_backbones.training.lora_loop import LoopResult, LoopSettings, LoraSettings, LoraTrainer, start_accelerator
+from storymem_backbones.training.lora_loop import (
+    LoopResult,
+    LoopSettings,
+    LoraJob,
+    LoraSettings,
+    LoraTrainer,
+    start_accelerator,
+)
 from storymem_backbones.training.story_folder import TrainingStory, read_stories
 from storymem_backbones.training.validate import ValidationSettings, write_validation_clips
 from storymem_backbones.wan.geometry import legal_frames, legal_size
@@ -104,12 +111,10 @@ def train_m2v(config: TrainM2VConfig, on_step: OnStep | None = None) -> TrainRes
     store = ClipFiles(files, files[0].parent / CONSTANTS)
     clips = [len(story.clips) for story in stories.values()]
     draws = StoryDraws(clips, config.keyframes, config.samples, config.loop.seed)
-    results = {}
+    results: dict[str, LoopResult] = {}
     for name in names:
-        trainer = LoraTrainer(
-            _load_expert(config, name), draws, store, _sigmas(config, manifest, name),
-            config.lora, config.loop, config.output, _LORA_NAME[name], accelerator,
-        )  # fmt: skip
+        job = LoraJob(_sigmas(config, manifest, name), config.lora, config.loop, config.output, _LORA_NAME[name])
+        trainer = LoraTrainer(_load_expert(config, name), draws, store, job, accelerator)
         if config.resume and trainer.resume():
             _log.info("%s: resumed", name)
         results[name] = trainer.train(None if on_step is None else _named(on_step, name))
@@ -117,8 +122,10 @@ def train_m2v(config: TrainM2VConfig, on_step: OnStep | None = None) -> TrainRes
         _free()
     made: tuple[Path, ...] = ()
     if config.validation.stories and accelerator.is_main_process:
-        loras = {_COMPONENT[name]: result.lora for name, result in results.items()}
-        made = write_validation_clips(config.checkpoint, loras, stories, config.validation, config.output / "validation")
+        loras = {_COMPONENT[name]: results[name].lora for name in names}
+        made = write_validation_clips(
+            config.checkpoint, loras, stories, config.validation, config.output / "validation"
+        )
     accelerator.wait_for_everyone()
     return TrainResult(results, made)
 

@@ -25,7 +25,8 @@ def orthogonalised(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    result: torch.Tensor = x.mT if tall else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):
@@ -60,6 +61,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, means, group["momentum"])
         update = orthogonalised(torch.stack([u.flatten(1) for u in ahead])).float() * (0.2 * largest**0.5)
-        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        weights: list[torch.Tensor] = list(parameters)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         parts = [part.view(p.shape) for part, p in zip(update, parameters, strict=True)]
-        torch._foreach_add_(parameters, parts, alpha=-group["lr"])
+        torch._foreach_add_(weights, parts, alpha=-group["lr"])

@@ -26,7 +26,7 @@ from storymem_backbones.training.clips import ClipTensors
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.export_tiny import export_tiny
 from storymem_backbones.training.flow import SigmaRange
-from storymem_backbones.training.lora_loop import LoopSettings, LoraSettings, LoraTrainer
+from storymem_backbones.training.lora_loop import LoopSettings, LoraJob, LoraSettings, LoraTrainer
 from storymem_backbones.training.storyworld_stories import CLIPS_PER_STORY, KEYFRAMES, ClipPool, encode_stories
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _stage_base(accelerator: Accelerator, arguments: argparse.Namespace) -> None
 def _with_text(clips: ClipTensors, tokens: torch.Tensor, encoder: UMT5EncoderModel) -> ClipTensors:
     empty = torch.zeros_like(tokens[:1])
     empty[0, 0] = 1
-    text = torch.cat([embed_text(encoder, part).bfloat16() for part in tokens.split(4096)])
+    text = torch.cat([embed_text(encoder, part).bfloat16() for part in torch.split(tokens, 4096)])
     return ClipTensors(**{**vars(clips), "text": text, "no_text": embed_text(encoder, empty)[0].bfloat16()})
 
 
@@ -92,7 +92,7 @@ def _stage_lora(accelerator: Accelerator, arguments: argparse.Namespace) -> None
     lora = LORA.model_copy(update=json.loads(arguments.lora))
     sigmas = SigmaRange(3.0, density="logit_normal")
     store = _with_text(clips, tokens, encoder)
-    LoraTrainer(transformer, draws, store, sigmas, lora, loop, work, "backbone", accelerator).train()
+    LoraTrainer(transformer, draws, store, LoraJob(sigmas, lora, loop, work, "backbone"), accelerator).train()
 
 
 def _stage_export(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
@@ -104,15 +104,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the embedded storyworld model.")
     parser.add_argument("--out", type=Path, required=True, help="where the model and the stages' results go")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
-    parser.add_argument("--pool", type=int, default=12_800, help="clips held on each GPU while the VAE trains")
-    parser.add_argument("--stories", type=int, default=7_200, help="stories encoded on each GPU")
+    parser.add_argument("--pool", type=int, default=4096, help="clips held on each GPU while the VAE trains")
+    parser.add_argument("--stories", type=int, default=1500, help="stories encoded on each GPU")
     parser.add_argument("--precision", choices=("bf16", "no"), default="bf16")
     parser.add_argument("--vae", default="{}", help="VAESettings that differ, as JSON")
     parser.add_argument("--base", default="{}", help="BaseSettings that differ, as JSON")
     parser.add_argument("--lora", default="{}", help="LoraSettings that differ, as JSON")
     parser.add_argument(
         "--loop",
-        default='{"seconds": 420, "steps": 1000000, "batch_size": 192, "gradient_checkpointing": false, '
+        default='{"seconds": 330, "steps": 1000000, "batch_size": 48, "gradient_checkpointing": false, '
         '"compile": true, "save_every": 1000000, "log_every": 50}',
         help="LoopSettings of the LoRA stage, as JSON",
     )
@@ -128,7 +128,13 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     accelerator = Accelerator(mixed_precision=arguments.precision)
     (arguments.out / "work").mkdir(parents=True, exist_ok=True)
-    run = {"vae": _stage_vae, "encode": _stage_encode, "base": _stage_base, "lora": _stage_lora, "export": _stage_export}
+    run = {
+        "vae": _stage_vae,
+        "encode": _stage_encode,
+        "base": _stage_base,
+        "lora": _stage_lora,
+        "export": _stage_export,
+    }
     for stage in STAGES:
         if stage in arguments.stages:
             run[stage](accelerator, arguments)

@@ -21,7 +21,17 @@ from storymem_backbones.storyworld.sample import (
     sample_shot,
 )
 from storymem_backbones.storyworld.tokenizer import END, vocabulary
-from storymem_backbones.storyworld.world import INDOOR, KINDS, OUTDOOR, PROPS, SIZES, Actor, ClipSpec, continue_clip, walk_velocity
+from storymem_backbones.storyworld.world import (
+    INDOOR,
+    KINDS,
+    OUTDOOR,
+    PROPS,
+    SIZES,
+    Actor,
+    ClipSpec,
+    continue_clip,
+    walk_velocity,
+)
 from storymem_backbones.training.clips import ClipTensors
 from storymem_backbones.training.full_clip import encode_normalised
 
@@ -175,7 +185,7 @@ def _encode(vae: AutoencoderKLWan, clips: torch.Tensor, rng: random.Random) -> d
             "video": encode_normalised(vae, clips).bfloat16(),
             "first": encode_normalised(vae, _only_first(clips, 1)).bfloat16(),
             "motion": encode_normalised(vae, _only_first(clips, 5)).bfloat16(),
-            "keyframes": encode_normalised(vae, stills).squeeze(2).unflatten(0, index.shape).bfloat16(),
+            "keyframes": encode_normalised(vae, stills).reshape(*index.shape, 16, HEIGHT // 8, WIDTH // 8).bfloat16(),
         }
 
 

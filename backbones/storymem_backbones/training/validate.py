@@ -47,6 +47,7 @@ def write_validation_clips(
         checkpoint: The model that was fine-tuned.
         loras: The new LoRA of each component ("transformer", "transformer_2").
         stories: By their folder.
+        settings: How many, and how.
         folder: Where the clips go.
     """
     manifest = read_manifest(checkpoint)
@@ -68,7 +69,7 @@ def _pipeline(checkpoint: Path, loras: Mapping[str, Path], manifest: Manifest) -
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     with quiet_libraries():
-        pipeline = WanMemoryPipeline.from_pretrained(checkpoint, dtype=dtype)
+        pipeline: WanMemoryPipeline = WanMemoryPipeline.from_pretrained(checkpoint, dtype=dtype)
     pipeline.text_tokens = manifest.text_tokens
     for component, path in loras.items():
         load_m2v_lora(getattr(pipeline, component), path)
@@ -78,9 +79,7 @@ def _pipeline(checkpoint: Path, loras: Mapping[str, Path], manifest: Manifest) -
     return pipeline
 
 
-def _second_shot(
-    folder: Path, story: TrainingStory, manifest: Manifest, settings: ValidationSettings
-) -> ShotInputs:
+def _second_shot(folder: Path, story: TrainingStory, manifest: Manifest, settings: ValidationSettings) -> ShotInputs:
     first = list(iter_frames(folder / story.clips[0].file))
     chosen = np.linspace(0, len(first) - 1, settings.memory).round().astype(int)
     memory: tuple[Picture, ...] = tuple(first[i] for i in chosen)
