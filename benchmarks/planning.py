@@ -34,7 +34,7 @@ from storymem.script.writing import to_data
 
 RESULTS = Path(__file__).parent / "results" / "planning.md"
 LIMITS = {
-    "cache": False, "context_tokens": 4096, "prompt_chars": 160, "look_chars": 60, "max_entities": 3, "max_scenes": 2,
+    "cache": False, "context_tokens": 4096, "prompt_chars": 120, "look_chars": 50, "max_entities": 2, "max_scenes": 2,
     "max_tokens": 1024,
 }  # fmt: skip
 BRIEFS = (
@@ -160,6 +160,7 @@ def main() -> None:
     tallies = {"outline": run(planner(host, "outline"), args.briefs, args.shots)}
     local = planner(host, "local", weights=weights, threads=args.threads, **common)
     tallies[f"local, {weights.stem}"] = run(local, args.briefs, args.shots)
+    write(tallies, args)  # the rest takes as long again
     with llama_server(weights, args.threads) as url:
         llm = planner(host, "llm", base_url=url, model="local", **common)
         tallies[f"llm, {weights.stem} over HTTP"] = run(llm, args.briefs, args.shots)

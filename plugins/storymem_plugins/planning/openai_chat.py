@@ -86,9 +86,10 @@ class OpenAIChat:
 
     def _once(self, question: Question, tick: Tick) -> Reply:
         received: list[str] = []
+        request = self._request(question)
         self._bounds.start(lambda: tick(sum(map(len, received))))
         try:
-            return self._received(question, received)
+            return self._received(request, received)
         except openai.APIError as error:
             lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
             if lost and self._bounds.answered and not isinstance(error.__cause__, PlanError):
@@ -99,13 +100,13 @@ class OpenAIChat:
             # shape shows itself only where it is used.
             raise _Broken(f"the answer broke off or is no chat completion ({type(error).__name__})") from None
 
-    def _received(self, question: Question, received: list[str]) -> Reply:
+    def _received(self, request: dict[str, Any], received: list[str]) -> Reply:
         create: Callable[..., Any] = self._client.chat.completions.create
         if self._settings.stream:
-            with create(**self._request(question), stream=True, stream_options={"include_usage": True}) as chunks:
+            with create(**request, stream=True, stream_options={"include_usage": True}) as chunks:
                 reply = _streamed(chunks, received)
         else:
-            reply = _whole(create(**self._request(question)))
+            reply = _whole(create(**request))
         return Reply(self._key.hide(reply.text), reply.cut_short, reply.tokens_in, reply.tokens_out)
 
     def _request(self, question: Question) -> dict[str, Any]:
