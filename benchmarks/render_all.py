@@ -60,11 +60,8 @@ def main() -> None:
     lines.append(f"| all | {totals[0]} | {totals[1]} | {totals[2]:.1f} | {totals[3]:.1f} |")
     print(lines[-1])
     if arguments.out:
-        arguments.out.write_text(
-            "# Real scripts rendered with animatic\n\n`python benchmarks/render_all.py ../shared/data/st-bench ../shared/data/entitybench`\n\n"
-            + "\n".join(lines)
-            + "\n"
-        )
+        command = "`python benchmarks/render_all.py ../shared/data/st-bench ../shared/data/entitybench`"
+        arguments.out.write_text("\n".join(["# Real scripts rendered with animatic", "", command, "", *lines, ""]))
 
 
 if __name__ == "__main__":

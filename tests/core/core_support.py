@@ -60,7 +60,7 @@ class Stage:
     def teller(self, run: str = "run", **settings: Any) -> Storyteller:
         """Return a storyteller; ``fault``, ``look`` and ``concurrent`` go to the tiny backbone."""
         tiny = {key: settings.pop(key) for key in ("fault", "look", "concurrent") if key in settings}
-        backbone = settings.pop("backbone", {"name": "tiny", "journal": str(self.journal), **tiny})
+        backbone = settings.pop("backbone", {"name": "blocks", "journal": str(self.journal), **tiny})
         return Storyteller(self.root / run, plugins=[PLUGIN], backbone=backbone, **settings)
 
     def render(
@@ -104,7 +104,7 @@ class Stage:
 
 def tiny_module() -> ModuleType:
     """Return the tiny plugin's module as plugin hosts of this process have it."""
-    return sys.modules[PluginHost([PLUGIN]).find(Kind.BACKBONE, "tiny").load().__module__]
+    return sys.modules[PluginHost([PLUGIN]).find(Kind.BACKBONE, "blocks").load().__module__]
 
 
 def digest(path: Path) -> str:

@@ -24,7 +24,7 @@ class GateStage(Stage):
     """A stage whose runs know the plugins of ``gate_plugin.py``."""
 
     def teller(self, run: str = "run", **settings: Any) -> Storyteller:
-        backbone = {"name": "tiny", "journal": str(self.journal), **settings.pop("tiny", {})}
+        backbone = {"name": "blocks", "journal": str(self.journal), **settings.pop("tiny", {})}
         return Storyteller(self.root / run, plugins=[PLUGIN, GATE], backbone=backbone, **settings)
 
 

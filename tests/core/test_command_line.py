@@ -33,7 +33,7 @@ from core_support import (
 
 from storymem.store.runstore import RunStore
 
-TINY = ("--plugin", str(PLUGIN), "--backbone", "tiny", "--policy", "none")
+TINY = ("--plugin", str(PLUGIN), "--backbone", "blocks", "--policy", "none")
 
 
 def write(path: Path, script: Any) -> Path:
@@ -201,7 +201,7 @@ def test_ctrl_c_is_clean_and_resuming_gives_the_same_film(
 
 def rendered(folder: Path) -> None:
     stage = Stage(folder)
-    stage.render(chain(1), backbone="tiny", policy="none")
+    stage.render(chain(1), backbone="blocks", policy="none")
 
 
 def no_cut(folder: Path) -> None:
@@ -409,7 +409,7 @@ def test_a_terminal_gets_a_progress_display(tmp_path: Path) -> None:
     os.close(ours)
     assert process.returncode == 4
     text = shown.decode()
-    assert "Tale: 2 shots with tiny, into run" in text
+    assert "Tale: 2 shots with blocks, into run" in text
     assert "failed: shot 1.1: backbone Tiny failed: ValueError: tensor on the wrong device" in text
     assert re.search(r"shot 2\.1: take 1 in \d", text)
     assert "\x1b[" in text, "bars are drawn with escape sequences"

@@ -35,7 +35,7 @@ def test_killed_runs_resume_to_the_same_film_and_make_nothing_twice(crash: Modul
     prompts = [[shot("a"), shot("b", cut=False)], [shot("c"), shot("d", cut=False)], [shot("e")]]
     tale = tmp_path / "tale.json"
     tale.write_text(json.dumps(story(*prompts).model_dump(mode="json")))
-    options = ("--plugin", str(PLUGIN), "--backbone", "tiny", "--workers", "2", "--frames", "9", "--size", "64x48")
+    options = ("--plugin", str(PLUGIN), "--backbone", "blocks", "--workers", "2", "--frames", "9", "--size", "64x48")
     job = crash.undisturbed(tale, options, tmp_path / "undisturbed")
     chance = random.Random(7)
     trials = []

@@ -55,7 +55,7 @@ def test_events_tell_the_run_in_order(stage: Stage) -> None:
     order = [(type(e), e.shot) for e in stage.of(ShotEvent)]
     assert order.index((ShotFinished, "1.1")) < order.index((ShotStarted, "1.2"))
     start = stage.of(RunStarted)[0]
-    assert (start.title, start.shots, start.backbone, start.folder) == ("Tale", 3, "tiny", str(stage.folder()))
+    assert (start.title, start.shots, start.backbone, start.folder) == ("Tale", 3, "blocks", str(stage.folder()))
 
 
 def test_every_event_is_plain_json(stage: Stage) -> None:
@@ -84,7 +84,7 @@ def test_sinks_receive_what_the_caller_receives_and_are_closed(stage: Stage, tmp
         "    register('noted', Noted)\n"
     )
     events: list[Event] = []
-    backbone = {"name": "tiny"}
+    backbone = {"name": "blocks"}
     with Storyteller(stage.folder(), plugins=[PLUGIN, plugin], backbone=backbone, sinks=["noted"]) as teller:
         teller.render(chain(1), events.append)
         sink: type[EventSink[Any]] = teller.host.find(_kind("sink"), "noted").load()  # type: ignore[assignment]
@@ -275,7 +275,7 @@ def test_two_storytellers_in_threads_do_not_meet(stage: Stage) -> None:
 
     def work(run: str) -> None:
         try:
-            with Storyteller(stage.folder(run), plugins=[PLUGIN], backbone="tiny", workers=2) as teller:
+            with Storyteller(stage.folder(run), plugins=[PLUGIN], backbone="blocks", workers=2) as teller:
                 teller.render(scripts[run]).check()
         except BaseException as error:
             failures.append(error)
@@ -287,7 +287,7 @@ def test_two_storytellers_in_threads_do_not_meet(stage: Stage) -> None:
         thread.join()
     assert not failures
     for run, script in scripts.items():
-        with Storyteller(stage.folder(f"{run}-alone"), plugins=[PLUGIN], backbone="tiny") as teller:
+        with Storyteller(stage.folder(f"{run}-alone"), plugins=[PLUGIN], backbone="blocks") as teller:
             teller.render(script).check()
         assert published(stage.folder(run)) == published(stage.folder(f"{run}-alone"))
 

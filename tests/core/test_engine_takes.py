@@ -360,7 +360,7 @@ def test_what_does_not_fit_is_said_before_the_folder_is_made(stage: Stage) -> No
     wrong = {
         "frames": (6, "shot 1.1: 6 frames is not allowed: must be 4n.1; nearest is 5"),
         "size": ((31, 16), "size 31x16 is not allowed: .* multiples of 2; nearest is 3[02]x16"),
-        "budget": (9, "budget: 9 keyframes; backbone 'tiny' takes at most 8"),
+        "budget": (9, "budget: 9 keyframes; backbone 'blocks' takes at most 8"),
         "continuation": ({"name": "motion", "frames": 13}, r"shot 1\.2: transition Motion hands over 13 frames"),
     }
     for key, (value, words) in wrong.items():

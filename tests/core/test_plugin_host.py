@@ -269,9 +269,9 @@ def test_a_local_file_must_load(tmp_path: Path, name: str, code: str | None, wor
 
 def test_the_tiny_backbone_is_a_proper_plugin() -> None:
     host = PluginHost([PLUGIN])
-    backbone = host.build(Kind.BACKBONE, "tiny", {"look": 2, "journal": "somewhere"})
-    quiet = host.build(Kind.BACKBONE, "tiny", {"look": 2})
-    other = host.build(Kind.BACKBONE, "tiny", {"look": 3})
+    backbone = host.build(Kind.BACKBONE, "blocks", {"look": 2, "journal": "somewhere"})
+    quiet = host.build(Kind.BACKBONE, "blocks", {"look": 2})
+    other = host.build(Kind.BACKBONE, "blocks", {"look": 3})
     assert backbone.fingerprint() == quiet.fingerprint() != other.fingerprint()
 
 

@@ -263,6 +263,6 @@ def test_a_run_keeps_what_was_said_and_not_the_defaults(stage: Stage) -> None:
     with stage.store() as store:
         kept = json.loads(store.meta("settings") or "")
         plugins = json.loads(store.meta("plugins") or "")
-    assert kept.pop("backbone")["name"] == "tiny"
+    assert kept.pop("backbone")["name"] == "blocks"
     assert kept in ({"budget": 2, "size": "64x48"}, {"budget": 2, "size": [64, 48]})
     assert plugins == [str(PLUGIN)]

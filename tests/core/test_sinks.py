@@ -66,7 +66,7 @@ def test_text_stays_readable_and_names_that_are_no_text_are_escaped(tmp_path: Pa
     path = tmp_path / "events.jsonl"
     folder = "films/b\udce9t\udce9"  # how Python spells a file name in Latin-1
     open_sink = sink(path)
-    open_sink.handle(RunStarted(title="Die Möwe\n海鸥 🐦", folder=folder, shots=1, backbone="tiny"))
+    open_sink.handle(RunStarted(title="Die Möwe\n海鸥 🐦", folder=folder, shots=1, backbone="blocks"))
     open_sink.close()
     assert "Die Möwe\\n海鸥 🐦" in path.read_text("utf-8")
     (line,) = lines(path)

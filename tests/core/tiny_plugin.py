@@ -210,7 +210,7 @@ def storymem_frame_filters(register: Register) -> None:
 
 @hookimpl
 def storymem_backbones(register: Register) -> None:
-    register("tiny", Tiny)
+    register("blocks", Tiny)
 
 
 @hookimpl

@@ -1,0 +1,27 @@
+"""Registers the embedded model, as a third party would, with the encoder and quality head trained beside it."""
+
+from __future__ import annotations
+
+from storymem.plugin import Register, hookimpl
+from storymem_backbones.tiny.settings import CLIP, QUALITY_HEAD, TinySettings
+
+#: What suits films of the storyworld: its own CLIP, StoryMem's selection with it, and its quality head as a filter.
+SUGGESTS = {
+    "encoder": {"name": "clip", "model": str(CLIP)},
+    "selector": {"name": "semantic"},
+    "filters": [{"name": "aesthetic", "head": str(QUALITY_HEAD)}],
+}
+
+
+@hookimpl
+def storymem_backbones(register: Register) -> None:
+    """Register ``tiny``; torch and diffusers are imported when it is first used."""
+    register(
+        "tiny",
+        "storymem_backbones.tiny.backbone:TinyBackbone",
+        settings=TinySettings,
+        requires=("torch", "diffusers", "transformers", "peft", "safetensors", "accelerate"),
+        install="storymem[wan]",
+        summary="The embedded model: a small Wan M2V of a drawn world, with its weights, for any processor.",
+        suggests=SUGGESTS,
+    )
