@@ -24,9 +24,9 @@ MANIFEST = Manifest(
     fps=8,
     text_tokens=32,
     max_memory=8,
-    steps=10,
+    steps=8,
     flow_shift=4.0,
-    guidance=1.5,
+    guidance=1.0,
     lora=LORA,
 )
 
@@ -41,7 +41,7 @@ def export_tiny(work: Path, folder: Path) -> Path:
             tokenizer=build_tokenizer(),
             text_encoder=UMT5EncoderModel.from_pretrained(work / "text_encoder").to(torch.bfloat16),
             vae=AutoencoderKLWan.from_pretrained(work / "vae").to(torch.float16),
-            scheduler=m2v_scheduler(10, 4.0),
+            scheduler=m2v_scheduler(8, 4.0),
             transformer=WanTransformer3DModel.from_pretrained(work / "transformer").to(torch.bfloat16),
             transformer_2=None,
         ).save_pretrained(folder)
