@@ -120,6 +120,10 @@ def test_sentences(text: str, count: int) -> None:
     assert len(split_story(text)) == count
 
 
+def test_nothing_but_speech_is_filmed_all_the_same() -> None:
+    assert "Come home, fox." in all_shots(plan('"Come home, fox."', 1))[0].prompt
+
+
 def test_other_languages_say_that_nothing_is_translated() -> None:
     lines: list[str] = []
     Outline().plan(Brief("Un renard court.", shots=1, language="French"), lines.append)

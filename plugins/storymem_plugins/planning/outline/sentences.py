@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _BREAK = re.compile(r"^\s*(?:[*#=~-]\s*){3,}$")
@@ -36,7 +37,14 @@ class Sentence:
 
 
 def split_story(text: str) -> list[Sentence]:
-    """Return the story's sentences; empty if the text has none."""
+    """Return the story's sentences; empty if the text has none.
+
+    What is spoken is left out, unless the text is nothing but speech.
+    """
+    return _split(text, _without_speech) or _split(text, _without_quotes)
+
+
+def _split(text: str, told: Callable[[str], str]) -> list[Sentence]:
     found: list[Sentence] = []
     opens, title = False, ""
     for paragraph in _paragraphs(text):
@@ -46,7 +54,7 @@ def split_story(text: str) -> list[Sentence]:
             continue
         for sentence in _sentences(paragraph):
             # No prompt takes more than its beginning, and the cost of reading on would grow with its square.
-            if silent := _without_speech(sentence[:MAX_SENTENCE]):
+            if silent := told(sentence[:MAX_SENTENCE]):
                 found.append(Sentence(silent, opens, title))
                 opens, title = False, ""
     return found
@@ -73,6 +81,11 @@ def _sentences(paragraph: str) -> list[str]:
         elif piece and piece.strip():
             parts.append(piece.strip())
     return parts
+
+
+def _without_quotes(sentence: str) -> str:
+    bare = re.sub(r"[\"\u201c\u201d]", "", sentence).strip()
+    return bare if re.search(r"\w", bare) else ""
 
 
 def _without_speech(sentence: str) -> str:
