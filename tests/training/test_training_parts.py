@@ -25,11 +25,11 @@ PATCHED = {"in_channels": 12, "out_channels": 12, "patch_size": 2, "temperal_dow
     ],
     ids=["plain", "patched", "residual"],
 )
-@pytest.mark.parametrize("frames", [1, 5, 17])
+@pytest.mark.parametrize("frames", [1, 9])  # one, and three chunks: first, second and later ones differ
 def test_one_pass_over_a_clip_equals_the_chunked_vae(config, frames):
     torch.manual_seed(0)
     vae = AutoencoderKLWan(**config).eval()
-    pixels = torch.rand(2, 3, frames, 32, 48) * 2 - 1
+    pixels = torch.rand(2, 3, frames, 16, 32) * 2 - 1
     with torch.no_grad():
         chunked = vae.encode(pixels).latent_dist.mode()
         torch.testing.assert_close(encode_clip(vae, pixels), chunked, atol=1e-5, rtol=1e-4)
