@@ -35,7 +35,7 @@ def _resample(layer: WanResample, x: torch.Tensor) -> torch.Tensor:
 
 
 def _residual_down(block: WanResidualDownBlock, x: torch.Tensor) -> torch.Tensor:
-    shortcut = block.avg_shortcut(x)
+    shortcut: torch.Tensor = block.avg_shortcut(x)
     for resnet in block.resnets:
         x = resnet(x)
     if block.downsampler is not None:
