@@ -106,6 +106,33 @@ def test_a_run_from_render_to_prune(run: Run, tmp_path: Path, tale: Path) -> Non
     assert plain.startswith("Tale: 3 of 3 shots finished\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--seed", "-1"], "greater than or equal to 0"),
+        (["--seed", str(2**63)], "less than or equal to"),
+        (["--prompt", " "], "--prompt: String should have at least 1 character"),
+        (["--reset", "--seed", "1"], "--reset goes back to the script"),
+    ],
+)
+def test_a_wish_that_cannot_be_kept_changes_nothing(
+    run: Run, program: Program, tmp_path: Path, tale: Path, options: list[str], words: str
+) -> None:
+    run("render", tale, "-o", "run", *TINY, "-q", cwd=tmp_path)
+    done = program("redo", "run", "1.1", *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    with RunStore(tmp_path / "run", write=False) as store:
+        assert store.overrides() == {}
+
+
+def test_a_graph_that_cannot_be_written_is_named(program: Program, tmp_path: Path, tale: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = program("graph", tale, "-o", "file/graph.svg", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: file/graph.svg: cannot be written: ")
+
+
 def test_redo_after_a_prune_still_makes_another_take(run: Run, tmp_path: Path, tale: Path) -> None:
     run("render", tale, "-o", "run", *TINY, "-q", cwd=tmp_path)
     run("redo", "run", "1.3", "-q", cwd=tmp_path)

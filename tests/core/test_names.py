@@ -9,6 +9,7 @@ from core_support import Stage, chain, published, shot, story
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from storymem.errors import MediaError
 from storymem.film.names import safe_title, shot_name
 
 
@@ -49,3 +50,15 @@ def test_inserted_shots_keep_their_letter(stage: Stage) -> None:
 def test_two_shots_never_share_a_name() -> None:
     with pytest.raises(ValueError, match=r"'01\.02' must be scene\.shot, such as 2\.3"):
         story([shot("a", id="1.2"), shot("b", id="01.02")])
+
+
+@pytest.mark.parametrize("name", ["film.mp4/", "shots", "shots/01_01.mp4/", "keyframes"])
+def test_what_stands_in_the_way_of_a_name_is_said(stage: Stage, name: str) -> None:
+    blocking = stage.folder() / name
+    blocking.parent.mkdir(parents=True, exist_ok=True)
+    blocking.mkdir() if name.endswith("/") else blocking.write_text("a file of the user's")
+    with pytest.raises(MediaError, match=rf"{name.rstrip('/')}.*: cannot be written: ") as caught:
+        stage.render(chain(1))
+    assert "\n" not in str(caught.value)
+    blocking.rmdir() if name.endswith("/") else blocking.unlink()
+    assert stage.render(chain(1)).tally.cached == 1
