@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from storymem.engine.task import ShotOutcome, ShotTask
-from storymem.errors import Cancelled, PluginError, ShotError
+from storymem.errors import Cancelled, PluginError, ShotError, StoryMemError
 from storymem.interfaces import Executor, Progress, ShotWorker
 
 
@@ -140,6 +140,17 @@ def _go_on(progress: Progress, step: int, total: int) -> bool:
     return True
 
 
+def _portable(error: Exception) -> Exception:
+    """Return the error, or one of the same text if it would not survive the way to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # exceptions with arguments of their own raise anything
+        if isinstance(error, StoryMemError):
+            return ShotError(str(error))
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
 def _serve(pipe: Connection, recipe: Callable[[], ShotWorker]) -> None:
     """Run in the worker process: make shots until told to stop, or until the engine is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle; it cancels between steps
@@ -156,7 +167,7 @@ def _serve(pipe: Connection, recipe: Callable[[], ShotWorker]) -> None:
                 worker = worker or recipe()
                 pipe.send(worker.run(task, progress))
             except Exception as error:  # travels to the engine, which decides
-                pipe.send(error)
+                pipe.send(_portable(error))
     except (EOFError, OSError):
         os._exit(1)  # the engine was killed: nobody is left to answer
     if worker is not None:

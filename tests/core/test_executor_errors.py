@@ -1,0 +1,34 @@
+"""Errors of a worker process reach the engine as one line, whatever class they are of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from failing_worker import Failing
+
+from storymem.engine.task import ShotTask
+from storymem.errors import DamagedFile, ShotError
+from storymem_plugins.executors.process import ProcessExecutor
+
+TASK = ShotTask("1.1", Path(), generate=None, source=None, first=0, master="lossless", crf=None, select=False)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "words"),
+    [
+        ("expected", ShotError, "server: is gone"),
+        ("bug", RuntimeError, "TwoPartBug: index: out of range"),
+        ("local", ShotError, "made here"),
+        ("damage", DamagedFile, "a.png: is damaged"),
+    ],
+)
+def test_any_error_comes_back(how: str, kind: type[Exception], words: str) -> None:
+    executor = ProcessExecutor()
+    executor.start(Failing(how), 1)
+    try:
+        error = executor.submit(TASK, lambda step, total: None).exception(timeout=30)
+    finally:
+        executor.close()
+    assert type(error) is kind
+    assert str(error) == words
