@@ -82,8 +82,9 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
             f"{path}: would have {actual} frames, its shots have {expected}; this is a bug, please report it"
         )
     content = file_digest(temporary)
-    temporary.replace(path)
-    sync_folder(store.folder)
+    with media_errors(f"{path}: cannot be written"):
+        temporary.replace(path)
+        sync_folder(store.folder)
     store.set_meta({"film": json.dumps({"key": key, "digest": content})})
     return path, expected, False
 

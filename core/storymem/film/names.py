@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from storymem.engine.shots import DoneShot
+from storymem.errors import MediaError
 from storymem.store.objects import file_digest
 from storymem.store.runstore import RunStore
 
@@ -47,17 +49,30 @@ def publish(store: RunStore, names: Mapping[str, str]) -> None:
     """Make exactly ``names`` lead to their files; names of earlier runs that are gone are removed.
 
     Files that the framework did not put there are never touched, unless they bear one of the names.
+
+    Raises:
+        MediaError: A name cannot be given: the disk is full, or a folder bears it.
     """
     before = store.published()
     for name in sorted(set(before) - set(names)):
-        (store.folder / name).unlink(missing_ok=True)
+        with _file_errors(store.folder / name):
+            (store.folder / name).unlink(missing_ok=True)
     for name, digest in names.items():
         source = store.objects.path(digest, Path(name).suffix)
         target = store.folder / name
         if before.get(name) != digest or not _leads_to(target, source, digest):
-            _link(source, target, store.temporary)
+            with _file_errors(target):
+                _link(source, target, store.temporary)
     if before != dict(names):
         store.set_published(names)
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _leads_to(target: Path, source: Path, digest: str) -> bool:

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -80,8 +80,8 @@ class RunStore:
 
     def meta(self, key: str) -> str | None:
         """Return a note about the run, or None."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
 
     def set_meta(self, values: Mapping[str, str]) -> None:
         """Keep notes about the run."""
@@ -93,19 +93,17 @@ class RunStore:
     def takes(self, shot: str | None = None) -> list[Take]:
         """Return all takes, or a shot's, oldest first."""
         where, args = ("WHERE shot = ?", (shot,)) if shot else ("", ())
-        rows = self._db.execute(f"SELECT * FROM takes {where} ORDER BY shot, number", args)
+        rows = self._rows(f"SELECT * FROM takes {where} ORDER BY shot, number", args)
         return [_take(row) for row in rows]
 
     def views(self) -> dict[str, str]:
         """Return the digests of viewing copies by key."""
-        return dict(self._db.execute("SELECT key, digest FROM views").fetchall())
+        return dict(self._rows("SELECT key, digest FROM views"))
 
     def selections(self) -> dict[str, Selection]:
         """Return all selections by key."""
         keyframes: dict[str, list[StoredKeyframe]] = {}
-        rows = self._db.execute(
-            "SELECT selection, id, frame, digest, scores FROM keyframes ORDER BY selection, ordinal"
-        )
+        rows = self._rows("SELECT selection, id, frame, digest, scores FROM keyframes ORDER BY selection, ordinal")
         for selection, id_, frame, digest, scores in rows:
             keyframes.setdefault(selection, []).append(StoredKeyframe(id_, frame, digest, json.loads(scores)))
         return {
@@ -115,14 +113,12 @@ class RunStore:
                 tuple(keyframes.get(key, ())),
                 tuple(Rejection(**r) for r in json.loads(rejections)),
             )
-            for key, shot, rejections in self._db.execute("SELECT key, shot, rejections FROM selections")
+            for key, shot, rejections in self._rows("SELECT key, shot, rejections FROM selections")
         }
 
     def current(self) -> list[CurrentShot]:
         """Return what each finished shot is at present, in story order."""
-        rows = self._db.execute(
-            "SELECT shot, position, take, view, selection, first FROM current ORDER BY position, shot"
-        )
+        rows = self._rows("SELECT shot, position, take, view, selection, first FROM current ORDER BY position, shot")
         return [CurrentShot(*row) for row in rows]
 
     def finished(self) -> list[CurrentShot]:
@@ -137,7 +133,7 @@ class RunStore:
 
     def files(self) -> dict[str, FileRecord]:
         """Return all stored files by digest."""
-        rows = self._db.execute("SELECT digest, suffix, size, mtime_ns FROM objects")
+        rows = self._rows("SELECT digest, suffix, size, mtime_ns FROM objects")
         return {row[0]: FileRecord(*row) for row in rows}
 
     def commit(self, done: ShotCommit) -> None:
@@ -182,13 +178,13 @@ class RunStore:
 
     def failures(self) -> dict[str, str]:
         """Return the errors of shots that could not be made."""
-        return dict(self._db.execute("SELECT shot, error FROM failures ORDER BY shot").fetchall())
+        return dict(self._rows("SELECT shot, error FROM failures ORDER BY shot"))
 
     # -- the user's wishes --------------------------------------------------------------------------------
 
     def overrides(self) -> dict[str, Override]:
         """Return what the user changed, by shot."""
-        rows = self._db.execute("SELECT shot, seed, prompt FROM overrides")
+        rows = self._rows("SELECT shot, seed, prompt FROM overrides")
         return {shot: Override(seed, prompt) for shot, seed, prompt in rows}
 
     def set_override(self, shot: str, override: Override | None) -> None:
@@ -260,7 +256,7 @@ class RunStore:
 
     def published(self) -> dict[str, str]:
         """Return the digests of files under readable names."""
-        return dict(self._db.execute("SELECT name, digest FROM published").fetchall())
+        return dict(self._rows("SELECT name, digest FROM published"))
 
     def set_published(self, names: Mapping[str, str]) -> None:
         """Record the readable names there are."""
@@ -304,6 +300,12 @@ class RunStore:
             (shot.shot, shot.position, shot.take, shot.view, shot.selection, shot.first),
         )
 
+    def _rows(self, query: str, args: Sequence[object] = ()) -> list[Any]:
+        try:
+            return self._db.execute(query, args).fetchall()
+        except sqlite3.Error as error:
+            raise RunStoreError(f"{self.folder / DATABASE}: cannot be read: {error}") from error
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         if self._lock is None:
@@ -320,6 +322,8 @@ class RunStore:
             raise
 
     def _prepare(self) -> None:
+        if not (self.folder / DATABASE).exists():
+            self._refuse_foreign()
         try:
             for folder in (self.folder, self.temporary, self.objects.folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -331,6 +335,15 @@ class RunStore:
         except OSError as error:
             raise RunStoreError(f"{self.folder}: cannot be written: {error.strerror}") from error
         self._lock = lock
+
+    def _refuse_foreign(self) -> None:
+        """Raise where a folder that is no run has files in the two folders that a run empties and sweeps."""
+        for ours in (self.temporary, self.objects.folder):
+            if ours.is_dir() and any(ours.iterdir()):
+                raise RunStoreError(
+                    f"{self.folder}: is not a run folder, but has files in {ours.name}/, which would be deleted; "
+                    "choose another folder with --out"
+                )
 
     def _holder(self) -> str:
         try:

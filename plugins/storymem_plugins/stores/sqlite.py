@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +43,12 @@ class SqliteStore(MemoryStore):
         """Open or create ``memory.sqlite`` in ``folder``."""
         self._folder = folder
         self._matrices: dict[str, EmbeddingMatrix] = {}
-        try:
+        with self._errors():
             self._db = sqlite3.connect(folder / FILE, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             # Everything here can be computed again from the run store, so a lost last write costs nothing.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise RunStoreError(f"{folder / FILE}: cannot be used: {error}") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -69,9 +69,9 @@ class SqliteStore(MemoryStore):
 
     def of(self, owner: str) -> tuple[Keyframe, ...]:
         """Return an owner's keyframes."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT id, shot, position, frame, path, entities, scores FROM keyframes WHERE owner = ? ORDER BY ordinal",
-            (owner,),
+            owner,
         )
         return tuple(
             Keyframe(r[0], r[1], r[2], r[3], self._folder / r[4], tuple(json.loads(r[5])), json.loads(r[6]))
@@ -80,7 +80,7 @@ class SqliteStore(MemoryStore):
 
     def owners(self) -> frozenset[str]:
         """Return all owners."""
-        return frozenset(row[0] for row in self._db.execute("SELECT owner FROM owners"))
+        return frozenset(row[0] for row in self._rows("SELECT owner FROM owners"))
 
     def forget(self, owners: Collection[str]) -> None:
         """Remove owners, and the embeddings nobody needs any more."""
@@ -122,22 +122,34 @@ class SqliteStore(MemoryStore):
 
     def _matrix(self, encoder: str) -> EmbeddingMatrix:
         if encoder not in self._matrices:
-            rows = self._db.execute("SELECT id, vector FROM embeddings WHERE encoder = ?", (encoder,)).fetchall()
+            rows = self._rows("SELECT id, vector FROM embeddings WHERE encoder = ?", encoder)
             joined = np.frombuffer(bytearray().join(blob for _, blob in rows), dtype="<f4")
             vectors = joined.reshape(len(rows), -1) if rows else np.empty((0, 0), dtype=np.float32)
             self._matrices[encoder] = EmbeddingMatrix([id_ for id_, _ in rows], vectors)
         return self._matrices[encoder]
 
     def _dimension(self, encoder: str) -> int | None:
-        row = self._db.execute(
-            "SELECT length(vector) / 4 FROM embeddings WHERE encoder = ? LIMIT 1", (encoder,)
-        ).fetchone()
-        return None if row is None else int(row[0])
+        rows = self._rows("SELECT length(vector) / 4 FROM embeddings WHERE encoder = ? LIMIT 1", encoder)
+        return int(rows[0][0]) if rows else None
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else str(path)
 
-    def _transaction(self) -> sqlite3.Connection:
-        """Return the connection as a context manager: one transaction, rolled back on an error."""
-        self._db.execute("BEGIN IMMEDIATE")
-        return self._db
+    def _rows(self, query: str, *args: str) -> list[Any]:
+        with self._errors():
+            return self._db.execute(query, args).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One transaction, rolled back on an error."""
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            with self._db:
+                yield
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise RunStoreError(f"{self._folder / FILE}: cannot be used: {error}") from error
