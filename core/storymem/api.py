@@ -286,7 +286,7 @@ class _Run:
             except DamagedFile as error:
                 if attempt + 1 == _DAMAGE_PASSES:
                     raise
-                driver.forget(error.digest, str(error))
+                driver.forget(error.digest)
         raise AssertionError("unreachable")
 
     def _finish(self, tally: Tally, done: Sequence[DoneShot]) -> RunResult:

@@ -104,14 +104,14 @@ class Driver:
             try:
                 return self._pass()
             except DamagedFile as error:
-                self.forget(error.digest, str(error))
+                self.forget(error.digest)
             except BaseException:
                 self._abandoned = True  # what still runs stops at its next step
                 raise
 
-    def forget(self, digest: str, path: str) -> None:
+    def forget(self, digest: str) -> None:
         """Drop a damaged file and all that was made of it, so that the next run makes it again."""
-        self._forget(digest, path)
+        self._forget(digest)
         self._desk.reload()
 
     # -- one pass over the graph ---------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Driver:
             if bad is None:
                 return prepared
             # Nothing running depends on this shot's files yet, so it alone is prepared again.
-            self._forget(bad.digest, f"objects/{bad.digest}")
+            self._forget(bad.digest)
             self._desk.forget(bad.digest)
 
     def _submit(self, prepared: PreparedShot) -> None:
@@ -281,7 +281,8 @@ class Driver:
                 shot = running.prepared.spec.shot.id
                 self._executor.kill(future, ShotError(f"shot {shot}: gave up after {self._timeout:g} s (shot_timeout)"))
 
-    def _forget(self, digest: str, path: str) -> None:
+    def _forget(self, digest: str) -> None:
+        path = f"objects/{digest}"
         self._damage[digest] = self._damage.get(digest, 0) + 1
         if self._damage[digest] > _MAX_DAMAGE:
             raise RunStoreError(f"{path}: is damaged again after being made anew; check the disk")

@@ -7,7 +7,7 @@ from pathlib import Path
 from storymem.engine.keys import digest
 from storymem.interfaces.memory import REFERENCE_POSITION, Keyframe
 from storymem.media.clip import pixel_hash
-from storymem.media.images import encode_png, read_reference
+from storymem.media.images import read_reference, write_png
 from storymem.script.loader import reference_path
 from storymem.script.models import StoryScript
 from storymem.store.objects import FileRecord, NewFile, file_digest
@@ -27,7 +27,7 @@ def import_references(script: StoryScript, base: Path, store: RunStore) -> tuple
 
     Raises:
         ScriptError: A file is missing or outside the script's folder.
-        MediaError: A file is no picture.
+        MediaError: A file is no picture, or its copy cannot be written.
     """
     keyframes: list[Keyframe] = []
     stored: list[StoredKeyframe] = []
@@ -36,7 +36,7 @@ def import_references(script: StoryScript, base: Path, store: RunStore) -> tuple
         for reference in entity.references:
             image = read_reference(reference_path(base, entity.id, reference))
             target = store.temporary / "reference.png"
-            target.write_bytes(encode_png(image))
+            write_png(target, image)
             (record,) = store.objects.adopt([NewFile(target, file_digest(target))])
             index = len(keyframes)
             path = store.objects.path(record.digest, record.suffix)

@@ -16,7 +16,6 @@ from storymem.interfaces import (
     KeyframeSelector,
     MemoryPolicy,
     Plugin,
-    Transition,
 )
 from storymem.plugin import Kind, PluginHost
 from storymem.plugin.kinds import INTERFACES
@@ -128,17 +127,6 @@ def require_encoder(what: str, plugin: Plugin[Any], encoder: object) -> None:
         raise SettingsError(
             f"{what} {type(plugin).__name__} compares pictures by an encoder; set encoder, e.g. encoder=clip"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Transitions:
-    """The way into every shot, by position."""
-
-    by_position: tuple[Transition[Any], ...]
-
-    def into(self, position: int) -> Transition[Any]:
-        """Return the transition into a shot."""
-        return self.by_position[position]
 
 
 def policy_of(recipe: ToolboxRecipe, host: PluginHost, encoder: object) -> MemoryPolicy[Any]:

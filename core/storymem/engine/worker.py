@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +14,11 @@ from numpy.typing import NDArray
 from storymem.engine.accept import AcceptGate, Judgement, attempt_seed
 from storymem.engine.task import ClipRef, GenerateStep, MadeClip, MadeKeyframe, ShotOutcome, ShotTask
 from storymem.engine.toolbox import Toolbox, ToolboxRecipe
-from storymem.errors import Cancelled, DamagedFile, MediaError, PluginError, ShotError, StoryMemError
+from storymem.errors import Cancelled, DamagedFile, PluginError, ShotError, StoryMemError
 from storymem.interfaces.backbone import GenerationRequest, Progress
 from storymem.interfaces.selection import Candidate, ClipContext, FrameGate, Rejection
 from storymem.media.clip import Clip, Frames, pixel_hash
-from storymem.media.images import encode_png
+from storymem.media.images import write_png
 from storymem.media.video import MASTERS, read_clip, viewing_codec, write_clip
 from storymem.store.objects import NewFile, file_digest, verified
 
@@ -178,7 +176,7 @@ class Worker:
     def _keep(self, task: ShotTask, context: ClipContext, gate: FrameGate, candidate: Candidate) -> MadeKeyframe:
         frame = context.clip.frames[candidate.frame]
         path = task.file(f"keyframe_{candidate.frame:05d}.png")
-        _write_durably(path, encode_png(frame))
+        write_png(path, frame)
         picture, embedding = pixel_hash(frame), context.embedding_of(candidate.frame)
         if embedding is not None:
             self._embeddings[picture] = embedding
@@ -237,13 +235,3 @@ def _checked_candidates(candidates: object, context: ClipContext) -> list[Candid
             f"the selector returned frames {frames}; must ascend within {context.first}..{len(context.clip) - 1}"
         )
     return list(candidates)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    try:
-        with path.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,22 @@ def encode_png(frame: Frames) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def write_png(path: Path, frame: Frames) -> None:
+    """Write ``frame``, uint8 RGB (H, W, 3), as a PNG file and flush it to the disk.
+
+    Raises:
+        MediaError: The file cannot be written.
+    """
+    data = encode_png(frame)
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def read_png(path: Path) -> Frames:
