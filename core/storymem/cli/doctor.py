@@ -84,7 +84,10 @@ def _gpu() -> Check:
     if program is None:
         return Check("gpu", True, "none found (the animatic and tiny backbones need none)")
     query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=30)
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:  # a broken driver makes it hang
+        return Check("gpu", False, str(error))
     return Check("gpu", done.returncode == 0, "; ".join((done.stdout or done.stderr).strip().splitlines()))
 
 
@@ -101,7 +104,8 @@ def _disk() -> Iterator[Check]:
                 writable = True
         except OSError:
             writable = False
-        detail = f"{folder}: {free / 2**30:.1f} GiB free{'' if writable else ', not writable'}"
+        detail = f"{folder}: {free / 2**30:.1f} GiB free"
+        detail += f"{'' if free > _LOW_DISK else ', less than 5'}{'' if writable else ', not writable'}"
         yield Check(name, writable and free > _LOW_DISK, detail)
 
 

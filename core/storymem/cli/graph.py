@@ -28,6 +28,7 @@ def graph(
     from storymem.errors import SettingsError
     from storymem.graph import export
     from storymem.plugin import PluginHost
+    from storymem.script.writing import write_text
 
     if form is None and out is not None and out.suffix not in FORMATS:
         raise SettingsError(f"--out {out}: unknown suffix; use {', '.join(FORMATS)}, or give --format")
@@ -42,6 +43,6 @@ def graph(
     if out is None:
         typer.echo(text, nl=False)
         return
-    out.write_text(text, "utf-8")
+    write_text(out, text)
     longest = len(built.critical_path())
     typer.echo(f"{out} ({len(built.board)} shots; at least {longest} must be made one after the other)")

@@ -57,7 +57,10 @@ def takes(run: options.Run, shot: options.Shot, as_json: options.Json = False) -
 def redo(
     run: options.Run,
     shot: options.Shot,
-    seed: Annotated[int | None, typer.Option(help="New seed; a fresh one if neither seed nor prompt is given.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="New seed; a fresh one if neither seed nor prompt is given."),
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help="New prompt for this run; the script file stays.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the script's own seed and prompt.")] = False,
     render: Annotated[bool, typer.Option(help="Render at once.")] = True,
@@ -67,6 +70,7 @@ def redo(
     """Make a shot again; later shots are made again only if what they see of it has changed."""
     from storymem.store.runstore import RunStore
 
+    _check_redo(seed, prompt, reset)
     with RunStore(run, write=True) as store:
         _require_shot(store, shot)
         store.set_override(shot, None if reset else _override(store, shot, seed, prompt))
@@ -148,6 +152,21 @@ def _require_shot(store: RunStore, shot: str) -> None:
         _board(store).shot(shot)
     except GraphError as error:
         raise RunStoreError(f"{store.folder}: {error}") from error
+
+
+def _check_redo(seed: int | None, prompt: str | None, reset: bool) -> None:
+    from pydantic import TypeAdapter, ValidationError
+
+    from storymem.errors import SettingsError
+    from storymem.script.models import Prompt
+    from storymem.validation import describe
+
+    if reset and (seed is not None or prompt is not None):
+        raise SettingsError("--reset goes back to the script; it cannot be given together with --seed or --prompt")
+    try:
+        TypeAdapter(Prompt | None).validate_python(prompt)
+    except ValidationError as error:
+        raise SettingsError(f"--prompt: {describe(error)}") from error
 
 
 def _override(store: RunStore, shot: str, seed: int | None, prompt: str | None) -> Override:
