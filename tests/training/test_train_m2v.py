@@ -1,14 +1,17 @@
 """Fine-tuning from a folder of stories: two steps on a tiny random model, resumed and uninterrupted, loaded back."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from typer.testing import CliRunner
 
 from storymem.media.clip import Clip
 from storymem.media.video import SMALL, write_clip
+from storymem_backbones.training.command import app
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.errors import TrainingDataError, TrainingError
 from storymem_backbones.training.lora_loop import LoopSettings, LoraSettings
@@ -201,3 +204,23 @@ class TestDraws:
     def test_stories_of_one_clip_cannot_be_trained_on(self):
         with pytest.raises(TrainingDataError, match="two clips"):
             StoryDraws([1, 1], 3, SampleSettings(), seed=0)
+
+
+def test_the_command_trains_from_a_file_and_single_keys(checkpoint, data, tmp_path):
+    file = tmp_path / "train.toml"
+    file.write_text(
+        f'checkpoint = "{checkpoint}"\nstories = "{data}"\noutput = "{tmp_path / "out"}"\nexperts = "low"\n'
+        "size = [32, 32]\nframes = 5\nlora = { rank = 2, alpha = 2 }\nvalidation = { stories = 0 }\n"
+        'loop = { steps = 5, precision = "no", gradient_checkpointing = false }\n'
+    )
+    done = CliRunner().invoke(app, ["m2v", str(file), "--set", "loop.steps=1"])
+    assert done.exit_code == 0, done.output
+    name, path = done.stdout.strip().split(": ")
+    assert name == "low"
+    assert read_lora(Path(path)).rank == 2
+
+
+def test_the_command_names_what_is_missing():
+    done = CliRunner().invoke(app, ["m2v", "--set", "checkpoint=model"])
+    assert isinstance(done.exception, TrainingError)
+    assert str(done.exception) == "train m2v: stories: missing; output: missing"
