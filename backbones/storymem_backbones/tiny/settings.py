@@ -10,6 +10,8 @@ from storymem_backbones.wan.settings import WanSettings
 
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / "weights"
+CLIP = FOLDER.parent / "storyworld" / "checkpoints" / "clip"
+QUALITY_HEAD = CLIP / "quality_head.safetensors"
 
 
 class TinySettings(WanSettings):
