@@ -62,12 +62,18 @@ def test_plan_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
         (["x", "--from", tale], "give the idea as an argument, or a file"),
         ([], "give the idea as an argument, or a file"),
         (["x", "--shots", 3, "--seconds", 9], "not both"),
+        (["x", "--seconds", "inf"], "must be a number of seconds"),
+        (["x\udcff"], "the brief is not Unicode text"),
+        (["x", "--style", "\udcff"], "the style is not Unicode text"),
         (["x", "--shots", 2001], "ask for 1 to 2000"),
         ([" "], "the brief is empty"),
     ):
         with pytest.raises(ScriptError, match=message):
             call("plan", *arguments, "-o", tmp_path / "c.json")
     assert not (tmp_path / "c.json").exists()
+    with pytest.raises(ScriptError, match=r"unknown file type '\.doc'"):
+        call("plan", "x", "-o", tmp_path / "c.doc")
+    assert call("plan", "x", "--seed", 2**63, "-o", tmp_path / "c.json").exit_code == 2
 
 
 def test_a_cast_brings_its_pictures(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ Planner = Annotated[str, typer.Option(help="Plugin of kind planner: outline, llm
 PlannerSet = Annotated[
     list[str] | None, typer.Option("--planner-set", metavar="KEY=VALUE", help="A planner setting; may be repeated.")
 ]
-PlanSeed = Annotated[int, typer.Option(min=0, help="Seed of planner and story.")]
+PlanSeed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of planner and story.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
 
 
@@ -194,6 +195,8 @@ def _brief(
     if shots is not None and seconds is not None:
         raise ScriptError("give --shots or --seconds, not both")
     if seconds is not None:
+        if not math.isfinite(seconds):
+            raise ScriptError(f"--seconds {seconds}: must be a number of seconds")
         shots = max(1, round(seconds / SHOT_SECONDS))
     return Brief(text, shots or 8, style, language, cast, seed)
 
@@ -224,9 +227,11 @@ def _cast(file: Path | None, folder: Path, host: PluginHost) -> tuple[Any, ...]:
 
 def _keep(out: Path, force: bool) -> None:
     from storymem.errors import ScriptError
+    from storymem.script.writing import check_suffix
 
     if out.exists() and not force:
         raise ScriptError(f"{out}: exists; choose another --out, or add --force to write over it")
+    check_suffix(out)  # before a model is asked, not after
 
 
 def _report(out: Path, script: StoryScript) -> None:

@@ -32,7 +32,7 @@ def plan(brief: Brief, planner: str, settings: Mapping[str, Any], host: PluginHo
     """Return a planner's script for a brief.
 
     Raises:
-        ScriptError: The brief is empty, too long, or wants too many shots.
+        ScriptError: The brief is empty, too long, no Unicode text, or wants too many shots.
         PluginError: There is no such planner, or it is not installed.
         StoryMemError: The planner failed.
     """
@@ -40,6 +40,11 @@ def plan(brief: Brief, planner: str, settings: Mapping[str, Any], host: PluginHo
         raise ScriptError("the brief is empty; say what the film is about")
     if len(brief.text) > MAX_BRIEF:
         raise ScriptError(f"the brief has {len(brief.text)} characters; at most {MAX_BRIEF}")
+    for what, text in (("brief", brief.text), ("style", brief.style), ("language", brief.language)):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ScriptError(f"the {what} is not Unicode text; it has bytes that are not UTF-8") from error
     if not 1 <= brief.shots <= MAX_PLANNED_SHOTS:
         raise ScriptError(f"{brief.shots} shots cannot be planned; ask for 1 to {MAX_PLANNED_SHOTS}")
     plugin = host.build(Kind.SCRIPT_PLANNER, planner, settings)

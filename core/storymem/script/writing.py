@@ -38,6 +38,13 @@ def to_text(data: JsonValue, suffix: str) -> str:
     return writer(data)
 
 
+def check_suffix(path: Path) -> None:
+    """Raise :class:`ScriptError` unless a script can be written to a file of ``path``'s suffix."""
+    if path.suffix.lower() not in _WRITERS or path.suffix.lower() == ".txt":
+        allowed = ", ".join(sorted(_WRITERS.keys() - {".txt"}))
+        raise ScriptError(f"{path}: unknown file type {path.suffix!r}; use {allowed}")
+
+
 def write_data(path: Path, data: JsonValue) -> None:
     """Write plain data in the notation of ``path``'s suffix, whole or not at all.
 
