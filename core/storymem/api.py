@@ -149,7 +149,9 @@ class Storyteller:
         started = time.monotonic()
         story, folder = self._script(script, base)
         toolbox = self._tools()
-        self._plan(story, toolbox)  # everything is checked before the run folder is touched
+        # Everything is checked before the run folder is touched.
+        self._plan(story, toolbox)
+        self._check_services()
         check_references(story, folder)
         with RunStore(self.folder, write=True) as store, self._sinks() as sinks:
             emit = _serialised([*([on_event] if on_event else []), *(sink.handle for sink in sinks)])
@@ -219,6 +221,14 @@ class Storyteller:
 
     def _plan(self, story: StoryScript, toolbox: Toolbox) -> StoryPlan:
         return Planner(self._recipe, self.host, toolbox.backbone, self._policy(toolbox)).plan(story)
+
+    def _check_services(self) -> None:
+        for kind, key in ((Kind.MEMORY_STORE, "store"), (Kind.EXECUTOR, "executor")):
+            choice = getattr(self.settings, key)
+            if key not in self._recipe.instances:
+                found = self.host.find(kind, choice.name)
+                found.load()
+                found.check(choice.settings)
 
     def _sinks(self) -> _Sinks:
         names = self.settings.sinks

@@ -11,7 +11,7 @@ from core_support import Stage, chain, check_tidy, digest, objects, published, r
 from PIL import Image
 
 from storymem.engine.keys import shot_seed
-from storymem.errors import MediaError, RunStoreError, ScriptError, SettingsError
+from storymem.errors import MediaError, PluginError, RunStoreError, ScriptError, SettingsError
 from storymem.events import FilmWritten, KeyframesAdmitted, RunFinished, ShotFinished, ShotStarted
 from storymem.film.review import FinishedFilm
 from storymem.media.images import read_png
@@ -374,6 +374,10 @@ def test_what_does_not_fit_is_said_before_the_folder_is_made(stage: Stage) -> No
         stage.render(chain(2, cut=False), continuation="motion")
     with pytest.raises(SettingsError, match=r"shot 1\.2: its transition takes 8 frames of shot 1\.1, which has 5"):
         stage.render(story(["p1", shot("p2", frames=13, transition={"name": "dissolve"})]))
+    with pytest.raises(PluginError, match="unknown executor 'proces': did you mean 'process'"):
+        stage.render(chain(1), executor="proces")
+    with pytest.raises(SettingsError, match="store 'sqlite': file: unknown key"):
+        stage.render(chain(1), store={"name": "sqlite", "file": "x"})
     assert not stage.folder().exists()
 
 

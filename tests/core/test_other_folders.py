@@ -26,3 +26,11 @@ def test_a_folder_with_files_of_others_is_refused(stage: Stage, name: str) -> No
     with pytest.raises(RunStoreError, match=f"run: is not a run folder, but has files in {name}/"):
         stage.render(chain(1))
     assert theirs.read_text() == "not a run's"
+
+
+def test_a_folder_among_the_objects_is_left_alone(stage: Stage) -> None:
+    stage.render(chain(1))
+    theirs = stage.folder() / "objects" / "notes"
+    theirs.mkdir()
+    assert stage.render(chain(1)).tally.cached == 1
+    assert theirs.is_dir()

@@ -111,8 +111,8 @@ class ObjectStore:
         return stat.st_size == record.size and file_digest(path) == record.digest
 
     def sweep(self, known: set[str]) -> list[Path]:
-        """Delete files whose digest is not in ``known``; return them."""
-        strays = [p for p in self.folder.iterdir() if p.stem not in known]
+        """Delete files whose digest is not in ``known``; return them. Folders are not ours and stay."""
+        strays = [p for p in self.folder.iterdir() if p.stem not in known and not p.is_dir()]
         for stray in strays:
             stray.unlink()
         return strays

@@ -60,6 +60,8 @@ class RunStore:
             if write:
                 self._clean()
         except BaseException:
+            if hasattr(self, "_db"):
+                self._db.close()
             self._unlock()
             raise
 
@@ -358,8 +360,11 @@ class RunStore:
         """
         shutil.rmtree(self.temporary, ignore_errors=True)  # an orphan may still write there; its files go next time
         self.temporary /= secrets.token_hex(4)
-        self.temporary.mkdir(parents=True)
-        self.objects.sweep(set(self.files()))
+        try:
+            self.temporary.mkdir(parents=True)
+            self.objects.sweep(set(self.files()))
+        except OSError as error:
+            raise RunStoreError(f"{self.folder}: cannot be written: {error.strerror}") from error
 
     def _unlock(self) -> None:
         if self._lock is not None:

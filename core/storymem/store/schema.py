@@ -46,15 +46,19 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
         RunStoreError: It cannot be opened, is damaged, or was written by a newer version.
     """
     try:
-        # The schema is made in one transaction: a crash leaves an empty file, which the next run fills.
         connection = sqlite3.connect(path, isolation_level=None)
+    except sqlite3.Error as error:
+        raise RunStoreError(f"{path}: cannot be used: {error}") from error
+    try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and create:
+            # Made in one transaction: a crash leaves an empty file, which the next run fills.
             connection.executescript(f"BEGIN;{TABLES}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
             version = SCHEMA_VERSION
     except sqlite3.Error as error:
+        connection.close()
         raise RunStoreError(f"{path}: cannot be used: {error}") from error
     if version != SCHEMA_VERSION:
         connection.close()
