@@ -188,6 +188,8 @@ def test_make_goes_from_idea_to_film_and_resumes(tmp_path: Path) -> None:
     assert "0 shots made, 2 kept" in again.output
     with pytest.raises(ScriptError, match="was made from another brief"):
         call("make", "something else", "-o", out)
+    with pytest.raises(ScriptError, match="was made from another brief"):
+        call(*idea, *small, "--style", "ink drawing")
 
 
 def test_ctrl_c_is_a_cancellation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

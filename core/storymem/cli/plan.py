@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Seconds of film that one shot usually gives (StoryMem, section 4.1).
 SHOT_SECONDS = 5.0
 SCRIPT_NAME = "story.json"
+#: Where a script's metadata says what ``make`` was asked for.
+WISH = "make_sha256"
 
 Text = Annotated[str, typer.Argument(help="An idea or a story; - reads standard input.", show_default=False)]
 FromFile = Annotated[Path | None, typer.Option("--from", help="Read the story from a text file.")]
@@ -131,8 +133,11 @@ def make(
     given = _cast(cast, out, host)
     brief = _brief(_text(text, from_file), shots, seconds, style, language, given, seed or 0)
     path = out / SCRIPT_NAME
-    if not _made_before(path, brief, planner, host):
-        _write_mended(path, _planned(brief, planner, planner_set, host), resolved.settings.budget)
+    wish = _wish(brief, planner, planner_set)
+    if not _made_before(path, wish, host):
+        script = _planned(brief, planner, planner_set, host)
+        script = script.model_copy(update={"metadata": {**script.metadata, WISH: wish}})
+        _write_mended(path, script, resolved.settings.budget)
     run_render(path, out, resolved, host, None, as_json, quiet)
 
 
@@ -150,18 +155,24 @@ def _write_mended(path: Path, script: StoryScript, budget: int) -> None:
         raise ScriptError(f"{path}: has errors that cannot be mended mechanically; edit it and run storymem render")
 
 
-def _made_before(path: Path, brief: Brief, planner: str, host: PluginHost) -> bool:
-    """Whether the folder holds this brief's script already; another brief's is an error."""
+def _wish(brief: Brief, planner: str, assignments: list[str] | None) -> str:
+    """Return the hash of what was asked of a planner; the seed, which a run may change, is no part of it."""
     import hashlib
+    import json
 
+    cast = [entity.model_dump(mode="json") for entity in brief.cast]
+    asked = [planner, plugin_settings(assignments), brief.text, brief.shots, brief.style, brief.language, cast]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _made_before(path: Path, wish: str, host: PluginHost) -> bool:
+    """Whether the folder holds this wish's script already; another's is an error."""
     from storymem.errors import ScriptError
     from storymem.script.loader import load_script
 
     if not path.exists():
         return False
-    found = load_script(path, host).metadata.get("plan")
-    wanted = (planner, hashlib.sha256(brief.text.encode()).hexdigest(), brief.shots)
-    if isinstance(found, dict) and (found.get("planner"), found.get("brief_sha256"), found.get("shots")) == wanted:
+    if load_script(path, host).metadata.get(WISH) == wish:
         return True
     raise ScriptError(f"{path}: was made from another brief; choose another --out, or run storymem render {path}")
 
