@@ -101,6 +101,7 @@ def _lead() -> None:
         program()
     finally:
         _tell(("end",))
+        _leave_together()
 
 
 def follow() -> None:
@@ -118,6 +119,12 @@ def follow() -> None:
         except (_Stop, StoryMemError):
             # Every rank computes the same, so rank 0 met the same error and reports it.
             continue
+    _leave_together()
+
+
+def _leave_together() -> None:
+    """Wait for the other ranks: one that ends while another still sends to it makes gloo abort the sender."""
+    dist.barrier(group=_control)
 
 
 def _go_on(done: int, total: int) -> None:
