@@ -67,7 +67,7 @@ class RunResult:
         if self.failures:
             first = next(iter(self.failures.values()))
             raise ShotError(
-                f"{len(self.failures)} shots failed and {self.tally.blocked} wait for them; the first: {first}; "
+                f"failed shots: {len(self.failures)}, waiting for them: {self.tally.blocked}; the first: {first}; "
                 f"everything finished is kept in {self.folder}, render again to resume"
             )
         return self

@@ -181,7 +181,7 @@ def test_a_failed_shot_ends_with_4_and_says_how_to_resume(run: Run, program: Pro
     assert done.returncode == 4
     lines = done.stderr.splitlines()
     assert "failed: shot 1.1: backbone Tiny failed: ValueError: tensor on the wrong device" in lines
-    assert lines[-1].startswith("error: 1 shots failed and 0 wait for them; the first: shot 1.1: ")
+    assert lines[-1].startswith("error: failed shots: 1, waiting for them: 0; the first: shot 1.1: ")
     assert lines[-1].endswith("everything finished is kept in run, render again to resume")
     (status,) = json_lines(run("status", "run", "--json", cwd=tmp_path))
     assert [(s["shot"], s["state"]) for s in status["shots"]] == [("1.1", "failed"), ("2.1", "finished")]

@@ -39,7 +39,7 @@ def test_a_failed_shot_stops_only_what_needs_it_and_a_later_run_resumes(stage: S
     assert dict(result.failures) == {"1.2": reason}
     assert [(e.shot, e.error) for e in stage.of(ShotFailed)] == [("1.2", reason)]
     assert [(e.shot, e.needs) for e in stage.of(ShotBlocked)] == [("1.3", "1.2")]
-    with pytest.raises(ShotError, match=r"1 shots failed and 1 wait .* render again to resume") as caught:
+    with pytest.raises(ShotError, match=r"failed shots: 1, waiting for them: 1; .* render again to resume") as caught:
         result.check()
     assert caught.value.exit_code == 4
     check_tidy(stage.folder())

@@ -129,11 +129,13 @@ def run_render(
 @contextmanager
 def _interruptible(cancel: CancelToken) -> Iterator[None]:
     """Turn the first Ctrl-C (or SIGTERM) into a cancellation between steps; a second one ends the program."""
+    import os
     import signal
 
     def ask(number: int, frame: object) -> None:
         cancel.cancel()
-        typer.echo("stopping after the current step; press Ctrl-C again to end at once", err=True)
+        # Not through Python's own streams, which may be in the middle of a write.
+        os.write(2, b"stopping after the current step; press Ctrl-C again to end at once\n")
         signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -117,7 +117,12 @@ class Shot(_Model):
     @field_validator("transition", mode="before")
     @classmethod
     def _transition_by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        """Accept a name alone, and settings beside the name, as settings files write plugins."""
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and "name" in value and "settings" not in value:
+            return {"name": value["name"], "settings": {k: v for k, v in value.items() if k != "name"}}
+        return value
 
 
 class Scene(_Model):
