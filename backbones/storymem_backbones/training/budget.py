@@ -1,6 +1,6 @@
 """How far a training run is, by steps or by the clock.
 
-Training inside a lease has seconds, not steps. The clock is the main rank's, so that all ranks use the same
+A rented machine gives seconds, not steps. The clock is the main rank's, so that all ranks use the same
 learning rate and stop together; it is read only now and then, because reading it waits for every GPU.
 """
 

@@ -58,7 +58,7 @@ class LoopSettings(BaseModel):
     """How long and how to run.
 
     Attributes:
-        seconds: Stop after this long if set (a lease that ends); the schedule then follows the clock, and the run is
+        seconds: Stop after this long if set (a rented machine); the schedule then follows the clock, and the run is
             not reproducible to the step.
     """
 
