@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from storymem.plugin import Register, hookimpl
 from storymem_backbones.tiny.settings import CLIP, QUALITY_HEAD, TinySettings
+from storymem_backbones.wan.register import INSTALL, REQUIRES
 
 #: What suits films of the storyworld: its own CLIP, StoryMem's selection with it, and its quality head as a filter.
 SUGGESTS = {
@@ -20,8 +21,8 @@ def storymem_backbones(register: Register) -> None:
         "tiny",
         "storymem_backbones.tiny.backbone:TinyBackbone",
         settings=TinySettings,
-        requires=("torch", "diffusers", "transformers", "peft", "safetensors", "accelerate"),
-        install="storymem[wan]",
+        requires=REQUIRES,
+        install=INSTALL,
         summary="The embedded model: a small Wan M2V of a drawn world, with its weights, for any processor.",
         suggests=SUGGESTS,
     )

@@ -137,8 +137,7 @@ class Worker:
         except (Cancelled, DamagedFile):
             raise
         except Exception as error:
-            reason = str(error) if isinstance(error, StoryMemError) else f"{type(error).__name__}: {error}"
-            raise ShotError(f"shot {task.shot}: the accept gate failed: {reason}") from error
+            raise ShotError(f"shot {task.shot}: the accept gate failed: {_reason(error)}") from error
 
     def _generate(self, shot: str, request: GenerationRequest, progress: Progress) -> Clip:
         backbone = self._toolbox.backbone
@@ -164,13 +163,8 @@ class Worker:
             raise
         except Exception as error:
             # The clip may have cost hours: it is returned, and only the choosing counts as failed.
-            reason = str(error) if isinstance(error, StoryMemError) else f"{type(error).__name__}: {error}"
-            return ShotOutcome(
-                outcome.shot,
-                outcome.made,
-                outcome.view,
-                error=f"shot {task.shot}: choosing keyframes failed: {reason}",
-            )
+            message = f"shot {task.shot}: choosing keyframes failed: {_reason(error)}"
+            return ShotOutcome(outcome.shot, outcome.made, outcome.view, error=message)
         return ShotOutcome(outcome.shot, outcome.made, outcome.view, candidates, tuple(gate.rejections))
 
     def _keep(self, task: ShotTask, context: ClipContext, gate: FrameGate, candidate: Candidate) -> MadeKeyframe:
@@ -190,6 +184,11 @@ class Worker:
         else:
             with self._turn:
                 yield
+
+
+def _reason(error: Exception) -> str:
+    """Return an expected error's own line, and of any other its kind too."""
+    return str(error) if isinstance(error, StoryMemError) else f"{type(error).__name__}: {error}"
 
 
 def _request(step: GenerateStep) -> GenerationRequest:
