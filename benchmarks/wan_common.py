@@ -104,9 +104,13 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def matrix_peak(device: torch.device, *, fp8: bool = False, side: int | None = None) -> float:
-    """Measured operations a second of a square matrix product on random data: bfloat16, or float8 scaled by row."""
-    n = side or (8192 if device.type == "cuda" else 512)
+def matrix_peak(device: torch.device, *, fp8: bool = False, sustained: bool = False) -> float:
+    """Measured operations a second of a square matrix product on random data: bfloat16, or float8 scaled by row.
+
+    In short bursts on a cool chip, or `sustained` for as long as a forward pass takes: a GPU at its power limit lowers
+    its clocks within a second.
+    """
+    n = 8192 if device.type == "cuda" else 512
     a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
     if fp8:
         from storymem_backbones.wan.fp8 import quantize_rows
@@ -123,8 +127,8 @@ def matrix_peak(device: torch.device, *, fp8: bool = False, side: int | None = N
 
     for _ in range(3):
         product()
-    repeats = 20 if device.type == "cuda" else 1
-    return 2 * n**3 * repeats / seconds(lambda: [product() for _ in range(repeats)], device, 3)
+    repeats = 1 if device.type == "cpu" else 2000 if sustained else 20
+    return 2 * n**3 * repeats / seconds(lambda: [product() for _ in range(repeats)], device, 2 if sustained else 3)
 
 
 def relative_rms(made: torch.Tensor, wanted: torch.Tensor) -> float:

@@ -18,9 +18,9 @@ from wan_forward import prepare
 from storymem_backbones.wan.positions import install_memory_rope
 
 KINDS = {
+    "fused pointwise (norms, rotation, modulation, activation, rounding to float8)": ("triton",),
     "attention": ("flash", "fmha", "sdpa", "attn"),
     "matrix products": ("gemm", "nvjet", "cutlass", "cublas", "addmm", "scaled_mm", "linear"),
-    "fused pointwise (norms, rotation, modulation, activation)": ("triton",),
     "copies and casts": ("copy", "memcpy", "cat", "memset"),
 }
 
@@ -41,7 +41,7 @@ def main() -> None:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     model = random_expert(config, device, dtype)
     install_memory_rope(model).memory_frames = size.memory
-    prepare(model, arguments.attention, None if arguments.eager else "default", arguments.fp8)
+    prepare(model, arguments.attention, None if arguments.eager else "default", "all" if arguments.fp8 else "no")
     inputs = expert_inputs(size, device, dtype)
     with torch.no_grad():
         for _ in range(2):
@@ -65,9 +65,10 @@ def by_kind(trace: Any, device: torch.device) -> dict[str, Any]:
         kind = next((k for k, words in KINDS.items() if any(w in name for w in words)), "other")
         kinds[kind] += getattr(event, field) / 1000
     longest = sorted(events, key=lambda e: -getattr(e, field))[:10]
+    shown = {f"{i + 1}. {event.key[:110]}": round(getattr(event, field) / 1000, 2) for i, event in enumerate(longest)}
     return {
         "milliseconds": dict(sorted(kinds.items(), key=lambda item: -item[1])),
-        "longest": {e.key[:110]: round(getattr(e, field) / 1000, 2) for e in longest},
+        "longest": shown,
     }
 
 

@@ -166,7 +166,9 @@ def _vignette(canvas: Canvas, view: _View) -> Tensor:
     return canvas.rgb * (1.0 - 0.16 * far.clamp(0, 1.6) ** 2 / 1.6)[:, None]
 
 
-def _render_chunk(specs: Sequence[ClipSpec], frames: int, height: int, width: int, device: torch.device) -> Tensor:
+def _render_chunk(
+    specs: Sequence[ClipSpec], frames: int, height: int, width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     batch = pack(specs, device)
     count = len(specs) * frames
     blank = Canvas(torch.zeros(count, 3, height, width, device=device), torch.ones(count, 3, device=device))
@@ -175,10 +177,12 @@ def _render_chunk(specs: Sequence[ClipSpec], frames: int, height: int, width: in
         stage.paint_place(place, clips)
     for prop, clips in _groups(batch.prop, PROPS):
         stage.draw_prop(prop, clips)
+    empty = stage.canvas.rgb.clone()
     for slot in range(SLOTS):
         stage.draw_actors(slot)
+    figures = (stage.canvas.rgb != empty).any(1)
     pictures = _vignette(stage.canvas, stage.view).clamp(0, 1) * 2 - 1
-    return pictures.view(len(specs), frames, 3, height, width)
+    return pictures.view(len(specs), frames, 3, height, width), figures.view(len(specs), frames, height, width)
 
 
 @torch.no_grad()
@@ -203,11 +207,26 @@ def render(
     Returns:
         Float pictures in [-1, 1], (B, T, 3, height, width), RGB, on `device`.
     """
+    return render_with_figures(specs, frames, height, width, device, chunk)[0]
+
+
+@torch.no_grad()
+def render_with_figures(
+    specs: Sequence[ClipSpec],
+    frames: int = FRAMES,
+    height: int = 96,
+    width: int = 160,
+    device: torch.device | str = "cpu",
+    chunk: int = 128,
+) -> tuple[Tensor, Tensor]:
+    """Draw clips and say where the characters are: pictures as `render`, and bool (B, T, height, width)."""
     target = torch.device(device)
     if not specs:
-        return torch.empty(0, frames, 3, height, width, device=target)
+        shape = (0, frames, height, width)
+        return torch.empty(0, frames, 3, *shape[2:], device=target), torch.empty(shape, dtype=torch.bool, device=target)
     parts = [
         _render_chunk(specs[start : start + chunk], frames, height, width, target)
         for start in range(0, len(specs), chunk)
     ]
-    return torch.cat(parts)
+    pictures, figures = zip(*parts, strict=True)
+    return torch.cat(pictures), torch.cat(figures)

@@ -7,9 +7,9 @@ frames. Memory is added afterwards by a LoRA alone (`training.lora_loop`), in th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import WanTransformer3DModel
@@ -21,6 +21,7 @@ from storymem_backbones.training.batch import M2VBatch
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.clips import ClipTensors
 from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
+from storymem_backbones.training.graphed import GraphedSteps, set_learning_rate
 from storymem_backbones.training.muon import Muon
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class BaseSettings(BaseModel):
     Attributes:
         muon_learning_rate: For the matrices inside blocks (Muon); everything else uses AdamW.
         first_frame: Share of samples, see `training.draw.SampleSettings`.
+        start_from: Folder of a transformer and a text encoder to go on from, instead of new ones. The text encoder is
+            then frozen, so that a LoRA trained with it stays right, and on one GPU steps are recorded (`graphed`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +55,7 @@ class BaseSettings(BaseModel):
     motion_frames: float = 0.2
     text_dropout: float = 0.1
     shift: float = 3.0
+    start_from: Path | None = None
     compile: bool = True
     seed: int = 0
 
@@ -114,48 +118,149 @@ class TextToVideo(nn.Module):
         self.transformer = transformer
         self.text_encoder = text_encoder
 
-    def forward(self, inputs: torch.Tensor, sigma: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Noisy and conditioning channels (B, 36, T, h, w), noise levels (B,), token ids (B, L) -> flow."""
-        text = embed_text(self.text_encoder, tokens)
+    def forward(self, inputs: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Noisy and conditioning channels (B, 36, T, h, w), noise levels (B,), text -> flow (B, 16, T, h, w).
+
+        Text is token ids (B, L), or embeddings (B, L, D) where the text encoder is not trained.
+        """
+        if not text.is_floating_point():
+            text = embed_text(self.text_encoder, text)
         flow: torch.Tensor = self.transformer(inputs, 1000 * sigma, text, return_dict=False)[0]
         return flow
 
 
 def draw_batch(
     clips: ClipTensors, tokens: torch.Tensor, settings: BaseSettings, generator: torch.Generator
-) -> tuple[M2VBatch, torch.Tensor]:
-    """A batch without memory, and its token ids (B, L); all on the clips' device."""
+) -> M2VBatch:
+    """A batch without memory, on the clips' device; its text is ids (B, L) where the clips have no embeddings."""
     device, count = clips.video.device, settings.batch
     target = torch.randint(len(clips.video), (count,), generator=generator, device=device)
     draw = torch.rand(count, generator=generator, device=device)
     known = (draw < settings.first_frame + settings.motion_frames).long() + (draw < settings.motion_frames).long()
-    ids = tokens[target].clone()
-    ids[torch.rand(count, generator=generator, device=device) < settings.text_dropout] = _empty(ids)
-    shape = (-1, 1, 1, 1, 1)
-    condition = torch.where((known == 1).view(shape), clips.first[target], clips.motion[target])
-    condition = torch.where((known == 0).view(shape), clips.no_condition[None], condition).float()
-    video = clips.video[target].float()
-    return M2VBatch(video, video[:, :, :0], condition, known, ids), ids
+    silent = torch.rand(count, generator=generator, device=device) < settings.text_dropout
+    video, weight = clips.video[target].float(), None if clips.weight is None else clips.weight[target].float()
+    texts, nothing = (clips.text, clips.no_text) if clips.text.numel() else (tokens, _empty(tokens[0]))
+    text = torch.where(silent.view(-1, *[1] * nothing.ndim), nothing[None], texts[target])
+    text = text.float() if text.is_floating_point() else text
+    return M2VBatch(video, video[:, :, :0], clips.conditions(target, known).float(), known, text, weight)
 
 
 def _empty(ids: torch.Tensor) -> torch.Tensor:
     """The empty text: the end token alone, (L,)."""
-    empty = torch.zeros_like(ids[0])
+    empty = torch.zeros_like(ids)
     empty[0] = 1
     return empty
 
 
-def optimizers(model: TextToVideo, settings: BaseSettings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the transformer's blocks, AdamW for the rest."""
-    matrices = [
-        p for n, p in model.named_parameters() if p.ndim == 2 and ".blocks." in f".{n}" and "text_encoder" not in n
-    ]
+@torch.no_grad()
+def with_text(clips: ClipTensors, tokens: torch.Tensor, encoder: UMT5EncoderModel) -> ClipTensors:
+    """The clips with their embeddings (bfloat16) of a text encoder that is not trained any more."""
+    text = torch.cat([embed_text(encoder, part).bfloat16() for part in torch.split(tokens, 4096)])
+    return replace(clips, text=text, no_text=embed_text(encoder, _empty(tokens[0])[None])[0].bfloat16())
+
+
+def optimizers(model: TextToVideo, settings: BaseSettings, recorded: bool) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the transformer's blocks, AdamW for the rest; for recorded steps if asked."""
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = [p for n, p in trained.items() if p.ndim == 2 and ".blocks." in f".{n}" and "text_encoder" not in n]
     chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
+    rest = [p for p in trained.values() if id(p) not in chosen]
+
+    def rate(value: float) -> Any:
+        return torch.tensor(value, device=rest[0].device) if recorded else value
+
+    options: dict[str, Any] = {"weight_decay": settings.weight_decay, "betas": (0.9, 0.98)}
+    options |= {"fused": True, "capturable": True} if recorded else {}
     return [
-        Muon(matrices, settings.muon_learning_rate, settings.weight_decay),
-        torch.optim.AdamW(rest, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)),
+        Muon(matrices, rate(settings.muon_learning_rate), settings.weight_decay),
+        torch.optim.AdamW(rest, lr=rate(settings.learning_rate), **options),
     ]
+
+
+class BaseTrainer:
+    """One model being trained on encoded clips.
+
+    Args:
+        clips: What on, see `ClipTensors`.
+        tokens: Their token ids (N, L).
+        vocabulary: Tokens there are.
+        accelerator: One already started.
+        settings: How.
+    """
+
+    def __init__(
+        self,
+        clips: ClipTensors,
+        tokens: torch.Tensor,
+        vocabulary: int,
+        accelerator: Accelerator,
+        settings: BaseSettings,
+    ) -> None:
+        self._accelerator, self._settings, self._tokens = accelerator, settings, tokens
+        device = accelerator.device
+        self.model = _model(settings, vocabulary).to(device)
+        self._clips = with_text(clips, tokens, self.model.text_encoder) if settings.start_from else clips
+        if settings.compile:
+            self.model.transformer.compile_repeated_blocks()
+        self._wrapped = accelerator.prepare(self.model)
+        recorded = settings.start_from is not None and device.type == "cuda" and accelerator.num_processes == 1
+        self._steppers = optimizers(self.model, settings, recorded)
+        self._rates = [[settings.muon_learning_rate], [settings.learning_rate]]
+        self._update = GraphedSteps(self._optimise, device) if recorded else self._optimise
+        self._generator = torch.Generator(device).manual_seed(1 + settings.seed * 1000 + accelerator.process_index)
+
+    def train(self) -> tuple[int, list[BasePoint]]:
+        """Train to the end of the budget; returns the steps done and the curve."""
+        budget = Budget(None, self._settings.seconds, self._accelerator.device)
+        curve: list[BasePoint] = []
+        losses: list[torch.Tensor] = []
+        step = 0
+        while (progress := budget.progress(step)) < 1:
+            for stepper, rates in zip(self._steppers, self._rates, strict=True):
+                set_learning_rate(stepper, [rate * one_cycle(progress) for rate in rates])
+            losses.append(self._step())
+            step += 1
+            if step % 100 == 0:
+                curve.append(BasePoint(step, float(torch.stack(losses).mean())))
+                losses.clear()
+        return step, curve
+
+    def _step(self) -> torch.Tensor:
+        batch = draw_batch(self._clips, self._tokens, self._settings, self._generator)
+        noise = torch.randn(batch.video.shape, generator=self._generator, device=batch.video.device)
+        sigma = SigmaRange(self._settings.shift, density="logit_normal").draw(len(noise), self._generator)
+        weight = {} if batch.weight is None else {"weight": batch.weight}
+        return self._update(
+            clean=batch.video, noise=noise, sigma=sigma, y=batch.conditioning(), text=batch.text, **weight
+        )
+
+    def _optimise(
+        self,
+        clean: torch.Tensor,
+        noise: torch.Tensor,
+        sigma: torch.Tensor,
+        y: torch.Tensor,
+        text: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        with self._accelerator.autocast():
+            predicted = self._wrapped(torch.cat([add_noise(clean, noise, sigma), y], dim=1), sigma, text)
+        loss = flow_loss(predicted, clean, noise, 0, 0.0, weight)
+        self._accelerator.backward(loss)
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for stepper in self._steppers:
+            stepper.step()
+            stepper.zero_grad()
+        return loss.detach()
+
+
+def _model(settings: BaseSettings, vocabulary: int) -> TextToVideo:
+    torch.manual_seed(settings.seed)
+    if settings.start_from is None:
+        return TextToVideo(new_transformer(settings), new_text_encoder(settings, vocabulary))
+    transformer = WanTransformer3DModel.from_pretrained(settings.start_from / "transformer")
+    encoder = UMT5EncoderModel.from_pretrained(settings.start_from / "text_encoder")
+    return TextToVideo(transformer.float(), encoder.float().requires_grad_(False).eval())
 
 
 def train_base(
@@ -167,53 +272,16 @@ def train_base(
     folder: Path,
 ) -> TextToVideo:
     """Train on encoded clips and their token ids; save transformer and text encoder (float32) below `folder`."""
-    torch.manual_seed(settings.seed)
-    model = TextToVideo(new_transformer(settings), new_text_encoder(settings, vocabulary)).to(accelerator.device)
-    if settings.compile:
-        model.transformer.compile_repeated_blocks()
-    wrapped = accelerator.prepare(model)
-    steppers = optimizers(model, settings)
-    rates = [group["lr"] for stepper in steppers for group in stepper.param_groups]
-    generator = torch.Generator(accelerator.device).manual_seed(1 + settings.seed * 1000 + accelerator.process_index)
-    budget = Budget(None, settings.seconds, accelerator.device)
-    curve: list[BasePoint] = []
-    losses: list[torch.Tensor] = []
-    step = 0
-    while (progress := budget.progress(step)) < 1:
-        for rate, group in zip(rates, (g for s in steppers for g in s.param_groups), strict=True):
-            group["lr"] = rate * one_cycle(progress)
-        loss = _loss(wrapped, clips, tokens, accelerator, settings, generator)
-        accelerator.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for stepper in steppers:
-            stepper.step()
-            stepper.zero_grad()
-        losses.append(loss.detach())
-        step += 1
-        if step % 100 == 0:
-            curve.append(BasePoint(step, float(torch.stack(losses).mean())))
-            losses.clear()
+    trainer = BaseTrainer(clips, tokens, vocabulary, accelerator, settings)
+    steps, curve = trainer.train()
     if accelerator.is_main_process:
-        model.transformer.save_pretrained(folder / "transformer")
-        model.text_encoder.save_pretrained(folder / "text_encoder")
-        text = {"settings": settings.model_dump(), "steps": step, "curve": [vars(point) for point in curve]}
+        trainer.model.transformer.save_pretrained(folder / "transformer")
+        trainer.model.text_encoder.save_pretrained(folder / "text_encoder")
+        text = {
+            "settings": settings.model_dump(mode="json"),
+            "steps": steps,
+            "curve": [vars(point) for point in curve],
+        }
         (folder / "base_training.json").write_text(json.dumps(text, indent=1))
     accelerator.wait_for_everyone()
-    return model
-
-
-def _loss(
-    model: nn.Module,
-    clips: ClipTensors,
-    tokens: torch.Tensor,
-    accelerator: Accelerator,
-    settings: BaseSettings,
-    generator: torch.Generator,
-) -> torch.Tensor:
-    batch, ids = draw_batch(clips, tokens, settings, generator)
-    noise = torch.randn(batch.video.shape, generator=generator, device=batch.video.device)
-    sigma = SigmaRange(settings.shift, density="logit_normal").draw(len(noise), generator)
-    inputs = torch.cat([add_noise(batch.video, noise, sigma), batch.conditioning()], dim=1)
-    with accelerator.autocast():
-        predicted = model(inputs, sigma, ids)
-    return flow_loss(predicted, batch.video, noise, 0, 0.0)
+    return trainer.model

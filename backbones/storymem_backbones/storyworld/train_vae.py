@@ -155,7 +155,7 @@ def train_phase(
     learning_rate: float,
 ) -> list[VAEPoint]:
     """Train on clips of `frames` frames for `seconds`; the learning rate rises quickly and falls to zero."""
-    model = ReconstructionLoss(_channels_last(vae), settings)
+    model = ReconstructionLoss(channels_last(vae), settings)
     steppers = _optimizers(vae, settings.muon, learning_rate)
     rates = [group["lr"] for stepper in steppers for group in stepper.param_groups]
     wrapped = accelerator.prepare(model)
@@ -194,7 +194,7 @@ def _optimizers(vae: AutoencoderKLWan, muon: bool, learning_rate: float) -> list
     return [Muon(kernels, learning_rate), adamw] if muon else [adamw]
 
 
-def _channels_last(vae: AutoencoderKLWan) -> AutoencoderKLWan:
+def channels_last(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     """Convolution kernels in the layout that tensor cores want; activations follow."""
     for module in vae.modules():
         if isinstance(module, nn.Conv3d):

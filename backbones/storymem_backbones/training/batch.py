@@ -23,6 +23,7 @@ class M2VBatch:
         condition: (B, 16, T, h, w), VAE(condition frames + zero pixels).
         known: (B,) int64, how many leading latents of `condition` are real: 0, 1 (first frame) or 2 (five frames).
         text: (B, L, D), zero-padded text embeddings.
+        weight: (B, T, h, w), how much each latent of the target counts in the loss; all the same if None.
     """
 
     video: torch.Tensor
@@ -30,6 +31,7 @@ class M2VBatch:
     condition: torch.Tensor
     known: torch.Tensor
     text: torch.Tensor
+    weight: torch.Tensor | None = None
 
     @property
     def memory_frames(self) -> int:
@@ -51,6 +53,15 @@ class M2VBatch:
 
     def to(self, device: torch.device) -> M2VBatch:
         """The same batch on another device."""
+
+        def move(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(device, non_blocking=True)
+
         return M2VBatch(
-            *(t.to(device, non_blocking=True) for t in (self.video, self.memory, self.condition, self.known, self.text))
+            move(self.video),
+            move(self.memory),
+            move(self.condition),
+            move(self.known),
+            move(self.text),
+            None if self.weight is None else move(self.weight),
         )

@@ -35,6 +35,7 @@ class ClipTensors:
         text: (N, L, D).
         no_condition: (16, T, h, w), VAE(zero pixels).
         no_text: (L, D), the embedding of the empty text.
+        weight: (N, T, h, w) or None, see `M2VBatch`.
     """
 
     video: torch.Tensor
@@ -44,20 +45,27 @@ class ClipTensors:
     text: torch.Tensor
     no_condition: torch.Tensor
     no_text: torch.Tensor
+    weight: torch.Tensor | None = None
 
     def gather(self, draw: Draw) -> M2VBatch:
         """See `ClipStore`."""
         device = self.video.device
-        target, known = draw.target.to(device), draw.known.to(device)
-        shape = (-1, 1, 1, 1, 1)
-        condition = torch.where(
-            (known == 0).view(shape),
-            self.no_condition[None],
-            torch.where((known == 1).view(shape), self.first[target], self.motion[target]),
+        # Without waiting: the GPU may still be busy with the step before.
+        target, known, clip, frame, silent = (
+            index.to(device, non_blocking=True)
+            for index in (draw.target, draw.known, draw.memory_clip, draw.memory_frame, draw.drop_text)
         )
-        memory = self.keyframes[draw.memory_clip.to(device), draw.memory_frame.to(device)].transpose(1, 2)
-        text = torch.where(draw.drop_text.to(device).view(-1, 1, 1), self.no_text[None], self.text[target])
-        return M2VBatch(self.video[target].float(), memory.float(), condition.float(), known, text.float())
+        condition = self.conditions(target, known)
+        memory = self.keyframes[clip, frame].transpose(1, 2)
+        text = torch.where(silent.view(-1, 1, 1), self.no_text[None], self.text[target])
+        weight = None if self.weight is None else self.weight[target].float()
+        return M2VBatch(self.video[target].float(), memory.float(), condition.float(), known, text.float(), weight)
+
+    def conditions(self, target: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Condition latents (B, 16, T, h, w) of these clips with 0, 1 or 2 known latents."""
+        shape = (-1, 1, 1, 1, 1)
+        given = torch.where((known == 1).view(shape), self.first[target], self.motion[target])
+        return torch.where((known == 0).view(shape), self.no_condition[None], given)
 
 
 class ClipFiles:

@@ -20,6 +20,7 @@ class SampleSettings(BaseModel):
 
     Attributes:
         max_memory: Memory frames are drawn from 1 to this many.
+        no_memory: Share of steps without memory, as in a story's first shot; none in the published recipe.
         first_frame: Share of samples conditioned on the clip's first frame (MI2V).
         motion_frames: Share conditioned on the clip's first five frames (MM2V).
         text_dropout: Share trained without text, for classifier-free guidance.
@@ -28,6 +29,7 @@ class SampleSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_memory: int = Field(8, ge=1)
+    no_memory: float = Field(0.0, ge=0, lt=1)
     first_frame: float = Field(0.5, ge=0, le=1)
     motion_frames: float = Field(0.0, ge=0, le=1)
     text_dropout: float = Field(0.1, ge=0, le=1)
@@ -93,6 +95,8 @@ class StoryDraws:
     def _memory_frames(self, step: int) -> int:
         generator = torch.Generator().manual_seed(hash((self._seed, step, -2)) % 2**63)
         most = min(self._settings.max_memory, int(self._earlier.max()))
+        if float(torch.rand(1, generator=generator)) < self._settings.no_memory:
+            return 0
         return int(torch.randint(1, most + 1, (1,), generator=generator))
 
     def _slots(self, target: torch.Tensor, memory: int, generator: torch.Generator) -> torch.Tensor:

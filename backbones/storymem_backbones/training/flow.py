@@ -48,7 +48,12 @@ def add_noise(clean: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> 
 
 
 def flow_loss(
-    predicted: torch.Tensor, clean: torch.Tensor, noise: torch.Tensor, memory_frames: int, memory_weight: float
+    predicted: torch.Tensor,
+    clean: torch.Tensor,
+    noise: torch.Tensor,
+    memory_frames: int,
+    memory_weight: float,
+    weight: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean squared error of the flow on the target latents, plus `memory_weight` times that on memory latents.
 
@@ -58,9 +63,11 @@ def flow_loss(
         noise: (B, C, M+T, h, w).
         memory_frames: M.
         memory_weight: 0 in the published recipe; more keeps the noisy copy of the memory on its path as well.
+        weight: (B, T, h, w), how much each target latent counts, relative to the batch's mean; none in the recipe.
     """
     error = (predicted.float() - (noise - clean)).square()
-    loss = error[:, :, memory_frames:].mean()
+    target = error[:, :, memory_frames:]
+    loss = target.mean() if weight is None else (target.mean(1) * weight).mean() / weight.mean()
     if memory_frames and memory_weight:
         loss = loss + memory_weight * error[:, :, :memory_frames].mean()
     return loss

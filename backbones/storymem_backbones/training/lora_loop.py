@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
-from storymem_backbones.training.batch import M2VBatch
 from storymem_backbones.training.budget import Budget
 from storymem_backbones.training.clips import ClipStore
 from storymem_backbones.training.draw import StoryDraws
 from storymem_backbones.training.errors import TrainingError
 from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
+from storymem_backbones.training.graphed import GraphedSteps, set_learning_rate
+from storymem_backbones.training.merged_lora import multiply_merged
 from storymem_backbones.wan.lora import add_m2v_lora
-from storymem_backbones.wan.lora_file import LoraWeights, write_lora
+from storymem_backbones.wan.lora_file import LoraWeights, read_lora, write_lora
 from storymem_backbones.wan.positions import MemoryRotaryPosEmbed, install_memory_rope
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ _STATE = "training_state.pt"
 
 
 class LoraSettings(BaseModel):
-    """The LoRA's shape and optimisation (defaults: the published recipe)."""
+    """The LoRA's shape and optimisation (defaults: the published recipe).
+
+    Attributes:
+        start_from: A LoRA file to go on from, instead of a new LoRA; of the same rank.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,6 +57,7 @@ class LoraSettings(BaseModel):
     gradient_clip: float = Field(1.0, gt=0)
     memory_weight: float = Field(0.0, ge=0)
     memory_shift: int = Field(5, ge=1)
+    start_from: Path | None = None
 
 
 class LoopSettings(BaseModel):
@@ -60,6 +66,8 @@ class LoopSettings(BaseModel):
     Attributes:
         seconds: Stop after this long if set (a rented machine); the schedule then follows the clock, and the run is
             not reproducible to the step.
+        small_model: Record steps as CUDA graphs and multiply by merged weights (`graphed`, `merged_lora`): several
+            times faster where launching kernels takes longer than running them. One GPU, no gradient checkpointing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,9 +79,16 @@ class LoopSettings(BaseModel):
     precision: Literal["bf16", "no"] = "bf16"
     gradient_checkpointing: bool = True
     compile: bool = False
+    small_model: bool = False
     save_every: int = Field(500, ge=1)
     log_every: int = Field(10, ge=1)
     tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _recorded_steps_keep_activations(self) -> LoopSettings:
+        if self.small_model and self.gradient_checkpointing:
+            raise ValueError("small_model records whole steps: set gradient_checkpointing = false")
+        return self
 
 
 @dataclass(frozen=True)
@@ -134,17 +149,17 @@ class LoraTrainer:
         self._lora, self._loop = lora, loop = job.lora, job.loop
         self._accelerator = accelerator or start_accelerator(loop, job.folder)
         self._rope: MemoryRotaryPosEmbed = install_memory_rope(transformer, lora.memory_shift)
-        self._parameters = _fresh_lora(transformer, lora, loop.seed)
+        self._parameters = _new_lora(transformer, lora, loop.seed)
         if loop.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
         if loop.compile:
             transformer.compile_repeated_blocks(dynamic=True)  # M changes from step to step
-        optimizer = torch.optim.AdamW(
-            self._parameters, lr=lora.learning_rate, weight_decay=lora.weight_decay, betas=(0.9, 0.99)
-        )
-        self._model, self._optimizer = self._accelerator.prepare(transformer, optimizer)
-        self._step = 0
         self._device = self._accelerator.device
+        if loop.small_model:
+            self._suit_small_model(transformer)
+        self._model, self._optimizer = self._accelerator.prepare(transformer, self._new_optimizer())
+        self._step = 0
+        self._update = GraphedSteps(self._optimise, self._device) if loop.small_model else self._optimise
 
     def resume(self) -> bool:
         """Go on from this folder's last checkpoint; False if there is none."""
@@ -208,30 +223,50 @@ class LoraTrainer:
             partial.replace(self.lora_path)
         self._accelerator.wait_for_everyone()
 
+    def _suit_small_model(self, transformer: WanTransformer3DModel) -> None:
+        if self._accelerator.num_processes > 1:
+            raise TrainingError("loop.small_model: works on one GPU; start one process or set it to false")
+        multiply_merged(transformer)
+        self._rope.kept_tables = 64  # a recorded step keeps using the table it was recorded with
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        options: dict[str, Any] = {"weight_decay": self._lora.weight_decay, "betas": (0.9, 0.99)}
+        rate: float | torch.Tensor = self._lora.learning_rate
+        if self._loop.small_model and self._device.type == "cuda":
+            rate = torch.tensor(rate, device=self._device)
+            options |= {"fused": True, "capturable": True}
+        return torch.optim.AdamW(self._parameters, lr=rate, **options)
+
     def _train_step(self, progress: float) -> torch.Tensor:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate(progress)
+        set_learning_rate(self._optimizer, [self._learning_rate(progress)])
         rank = self._accelerator.process_index
         batch = self._store.gather(self._draws(self._step, rank, self._loop.batch_size)).to(self._device)
-        loss = self._loss(batch, rank)
-        self._accelerator.backward(loss)
-        self._accelerator.clip_grad_norm_(self._parameters, self._lora.gradient_clip)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return loss.detach()
-
-    def _loss(self, batch: M2VBatch, rank: int) -> torch.Tensor:
         generator = torch.Generator(self._device).manual_seed(hash((self._loop.seed, self._step, rank, 1)) % 2**63)
         clean = batch.clean
         noise = torch.randn(clean.shape, generator=generator, device=self._device)
         sigma = self._sigmas.draw(len(clean), generator)
         self._rope.memory_frames = batch.memory_frames
-        inputs = torch.cat([add_noise(clean, noise, sigma), batch.conditioning()], dim=1)
+        weight = {} if batch.weight is None else {"weight": batch.weight}
+        return self._update(clean=clean, noise=noise, sigma=sigma, y=batch.conditioning(), text=batch.text, **weight)
+
+    def _optimise(
+        self,
+        clean: torch.Tensor,
+        noise: torch.Tensor,
+        sigma: torch.Tensor,
+        y: torch.Tensor,
+        text: torch.Tensor,
+        weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        inputs = torch.cat([add_noise(clean, noise, sigma), y], dim=1).to(self._dtype)
         with self._accelerator.autocast():
-            predicted = self._model(
-                inputs.to(self._dtype), 1000 * sigma, batch.text.to(self._dtype), return_dict=False
-            )[0]
-        return flow_loss(predicted, clean, noise, batch.memory_frames, self._lora.memory_weight)
+            predicted = self._model(inputs, 1000 * sigma, text.to(self._dtype), return_dict=False)[0]
+        loss = flow_loss(predicted, clean, noise, self._rope.memory_frames, self._lora.memory_weight, weight)
+        self._accelerator.backward(loss)
+        self._accelerator.clip_grad_norm_(self._parameters, self._lora.gradient_clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return loss.detach()
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -270,14 +305,32 @@ def start_accelerator(loop: LoopSettings, folder: Path) -> Accelerator:
     return accelerator
 
 
-def _fresh_lora(transformer: WanTransformer3DModel, lora: LoraSettings, seed: int) -> list[torch.nn.Parameter]:
-    """A trainable float32 LoRA; equal on every rank because the seed is."""
+def _new_lora(transformer: WanTransformer3DModel, lora: LoraSettings, seed: int) -> list[torch.nn.Parameter]:
+    """A trainable float32 LoRA; equal on every rank because the seed or the file is."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         parameters = add_m2v_lora(transformer, rank=lora.rank, alpha=lora.alpha, adapter=_ADAPTER)
     for parameter in parameters:
         parameter.data = parameter.data.float()
+    if lora.start_from is not None:
+        _copy_lora(transformer, lora.start_from, lora)
     return parameters
+
+
+@torch.no_grad()
+def _copy_lora(transformer: WanTransformer3DModel, path: Path, lora: LoraSettings) -> None:
+    given = read_lora(path)
+    modules = dict(transformer.named_modules())
+    fresh = {name: module for name, module in modules.items() if _ADAPTER in getattr(module, "lora_A", {})}
+    scale = lora.alpha / lora.rank**0.5
+    if given.rank != lora.rank or set(given.factors) != set(fresh):
+        raise TrainingError(
+            f"lora.start_from = {path}: has rank {given.rank} and {len(given.factors)} layers; this training needs "
+            f"rank {lora.rank} and the {len(fresh)} layers of StoryMem's LoRA"
+        )
+    for name, (a, b) in given.factors.items():
+        fresh[name].lora_A[_ADAPTER].weight.copy_(a)
+        fresh[name].lora_B[_ADAPTER].weight.copy_(b.float() * (given.scale / scale))
 
 
 def _as_lora(state: dict[str, Any], lora: LoraSettings) -> LoraWeights:

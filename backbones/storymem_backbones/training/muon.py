@@ -40,7 +40,11 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[torch.nn.Parameter], lr: float, weight_decay: float = 0.01, momentum: float = 0.95
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        lr: float | torch.Tensor,
+        weight_decay: float = 0.01,
+        momentum: float = 0.95,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
@@ -61,7 +65,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, means, group["momentum"])
         update = orthogonalised(torch.stack([u.flatten(1) for u in ahead])).float() * (0.2 * largest**0.5)
+        update = update * -group["lr"]  # which may be a tensor, in a recorded step
         weights: list[torch.Tensor] = list(parameters)
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-        parts = [part.view(p.shape) for part, p in zip(update, parameters, strict=True)]
-        torch._foreach_add_(weights, parts, alpha=-group["lr"])
+        torch._foreach_add_(weights, [part.view(p.shape) for part, p in zip(update, parameters, strict=True)])

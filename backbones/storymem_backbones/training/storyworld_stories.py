@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from diffusers import AutoencoderKLWan
+from torch.nn.functional import max_pool2d
 
-from storymem_backbones.storyworld.render import render
+from storymem_backbones.storyworld.render import render_with_figures
 from storymem_backbones.storyworld.sample import (
     sample_colour,
     sample_look,
@@ -41,6 +42,9 @@ FRAMES, HEIGHT, WIDTH = 17, 96, 160
 TEXT_TOKENS = 32
 VOCABULARY = vocabulary()
 _RENDER_BATCH = 512  # a call of the renderer costs the same for few clips as for many
+_FIGURES_COUNT = (
+    3.0  # more than scenery: a character's look is what memory is for, and it covers a third of the latents
+)
 _GO_ON = 0.25  # share of clips without a cut
 _KEYFRAME_RANGES = ((0, 5), (6, 11), (12, 16))
 
@@ -80,8 +84,16 @@ def _going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
 
 def pictures(specs: Sequence[ClipSpec], device: torch.device) -> torch.Tensor:
     """Clips as uint8 (N, 3, 17, 96, 160) on `device`."""
-    frames = render(specs, FRAMES, HEIGHT, WIDTH, device, chunk=_RENDER_BATCH)
-    return ((frames + 1) * 127.5).round().clamp(0, 255).byte().transpose(1, 2)
+    return pictures_and_weights(specs, device)[0]
+
+
+def pictures_and_weights(specs: Sequence[ClipSpec], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clips as `pictures`, and how much each of their latents counts in the loss: (N, 5, 12, 20) bfloat16."""
+    frames, figures = render_with_figures(specs, FRAMES, HEIGHT, WIDTH, device, chunk=_RENDER_BATCH)
+    clips = ((frames + 1) * 127.5).round().clamp(0, 255).byte().transpose(1, 2)
+    where = max_pool2d(figures.half(), 8)  # a latent covers 8 x 8 pixels, and four frames after the first
+    later = where[:, 1:].reshape(len(specs), -1, 4, *where.shape[2:]).amax(2)
+    return clips, (1 + _FIGURES_COUNT * torch.cat([where[:, :1], later], dim=1)).bfloat16()
 
 
 def to_pixels(clips: torch.Tensor) -> torch.Tensor:
@@ -163,7 +175,8 @@ def encode_stories(
     for _ in range(0, stories, chunk):
         specs = [spec for _ in range(chunk) for spec in training_story(next(seeds))]
         rng = random.Random(repr(specs[0].setting))
-        part = _encode(vae, to_pixels(pictures(specs, device)), rng)
+        clips, weight = pictures_and_weights(specs, device)
+        part = _encode(vae, to_pixels(clips), rng) | {"weight": weight}
         part["tokens"] = torch.tensor([caption_tokens(spec, rng) for spec in specs], device=device)
         parts.append(part)
     joined = {name: torch.cat([part[name] for part in parts]).contiguous() for name in parts[0]}

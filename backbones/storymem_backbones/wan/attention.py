@@ -80,11 +80,17 @@ def flash3(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def flash3_fp8(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """FlashAttention-3 on float8 queries, keys and values, each scaled per head."""
-    (q, q_scale), (k, k_scale), (v, v_scale) = (_quantize_heads(t) for t in (query, key, value))
-    scales = {"q_descale": q_scale, "k_descale": k_scale, "v_descale": v_scale}
-    out: Tensor = torch.ops.fa3_fwd._flash_attn_forward(q, k, v, **scales)[0]
-    return out.to(query.dtype)
+    """FlashAttention-3 on float8 queries, keys and values.
+
+    Wan normalises queries and keys, so they fit the format as they are. Values are scaled per head after their mean
+    over the sequence is taken out: attention weights sum to one, so the mean is added back unrounded.
+    """
+    largest = torch.finfo(FORMAT).max
+    q, k = (t.clamp(-largest, largest).to(FORMAT) for t in (query, key))
+    mean = value.mean(dim=1, keepdim=True, dtype=torch.float32).to(value.dtype)
+    v, scale = _quantize_heads(value - mean)
+    out: Tensor = torch.ops.fa3_fwd._flash_attn_forward(q, k, v, v_descale=scale)[0]
+    return out.to(query.dtype) + mean
 
 
 def ulysses(kernel: Kernel, query: Tensor, key: Tensor, value: Tensor, group: dist.ProcessGroup) -> Tensor:

@@ -5,6 +5,7 @@ keeps 0, 1, ..., T-1, so that the pretrained model sees its clip where it always
 which frames are in memory, or about LoRA.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Literal, Protocol, cast
 
@@ -46,7 +47,8 @@ class MemoryRotaryPosEmbed(nn.Module):
     """Rotary embedding that replaces ``WanTransformer3DModel.rope`` (no parameters, no state-dict keys).
 
     Set `memory_frames` before a forward pass; the model need not be rebuilt. `explicit_positions`, if set,
-    gives the position of each of the M+T latent frames and wins over the shift.
+    gives the position of each of the M+T latent frames and wins over the shift. Tables of the last `kept_tables` shapes
+    and counts are kept: one is enough for the steps of a shot.
 
     Args:
         attention_head_dim: D, even; 2*(D//6) of it go to each of height and width, the rest to time.
@@ -71,7 +73,8 @@ class MemoryRotaryPosEmbed(nn.Module):
         self.theta = theta
         self.memory_frames = 0
         self.explicit_positions: tuple[int, ...] | None = None
-        self._tables: tuple[object, tuple[Tensor, Tensor]] | None = None
+        self.kept_tables = 1
+        self._tables: OrderedDict[object, tuple[Tensor, Tensor]] = OrderedDict()
 
     def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines for latents (B, C, M+T, h, w).
@@ -87,10 +90,11 @@ class MemoryRotaryPosEmbed(nn.Module):
         grid = [size // patch for size, patch in zip(hidden_states.shape[-3:], self.patch_size, strict=True)]
         positions = self._positions(grid[0])
         key = (tuple(positions), grid[1], grid[2], hidden_states.device)
-        if self._tables is None or self._tables[0] != key:
-            # One entry: every step of a shot asks for the same table.
-            self._tables = (key, self._build(positions, grid[1], grid[2], hidden_states.device))
-        return self._tables[1]
+        if key not in self._tables:
+            while len(self._tables) >= self.kept_tables:
+                self._tables.popitem(last=False)
+            self._tables[key] = self._build(positions, grid[1], grid[2], hidden_states.device)
+        return self._tables[key]
 
     def _positions(self, latent_frames: int) -> Sequence[int]:
         if self.explicit_positions is not None:
