@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from storymem_backbones.storyworld.metric import SHIPPED
+from storymem_backbones.storyworld.packing import accent_colour
 from storymem_backbones.storyworld.readout import (
     READ_EVERY,
     Answers,
@@ -21,8 +22,8 @@ from storymem_backbones.storyworld.readout import (
 from storymem_backbones.storyworld.readout_accuracy import accuracy
 from storymem_backbones.storyworld.readout_pool import mirrored, rendered_pool, training_specs
 from storymem_backbones.storyworld.render import render
-from storymem_backbones.storyworld.sample import sample_look, sample_setting, sample_shot
-from storymem_backbones.storyworld.train_readout import reading_loss, train
+from storymem_backbones.storyworld.sample import sample_colour, sample_look, sample_setting, sample_shot
+from storymem_backbones.storyworld.train_readout import accents, reading_loss, train
 from storymem_backbones.storyworld.truth import truth_of
 from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
 
@@ -60,6 +61,13 @@ def test_truth_is_laid_out_by_kind() -> None:
     assert [SIZES[i] for i in truth.size] == ["wide", "close_up"]
     assert [TIMES[i] for i in truth.time] == ["night", "day"]
     assert [PANS[i] for i in truth.pan] == [spec.pan for spec in specs]
+
+
+def test_hats_and_scarves_are_looked_for_in_the_colour_that_they_are_drawn_in() -> None:
+    rng = random.Random(1)
+    outfits = [sample_colour(rng) for _ in range(50)]
+    expected = torch.tensor([accent_colour(outfit) for outfit in outfits])
+    torch.testing.assert_close(accents(torch.tensor(outfits)), expected)
 
 
 def test_a_readout_learns_to_read_what_it_is_shown() -> None:

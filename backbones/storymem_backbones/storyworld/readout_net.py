@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
 
-_FIGURE_PARTS = {"present": 1, "coat": 6, "outfit": 6, "hat": len(HATS), "scarf": 1, "pattern": len(PATTERNS)}
+_COPIED = ("coat", "outfit", "hat_colour", "scarf_colour")  # what a figure's first attention maps look for
+_FIGURE_PARTS = {"present": 1, "hat": len(HATS), "scarf": 1, "pattern": len(PATTERNS)} | dict.fromkeys(_COPIED, 6)
 _PROP_PARTS = {"present": 1, "colour": 6}
 _SCENE_PARTS = {"place": len(PLACES), "palettes": 2 * len(PLACES), "time": len(TIMES), "size": len(SIZES)}
 _REACH = 6  # cells of stride 2 that content may shift between two frames
@@ -33,7 +34,7 @@ class ReadoutConfig:
         channels: Of the stages of stride 2, 4, ...; at least two.
         detail: Channels of the features of stride 4.
         fine: Channels of the features of stride 2, more than 8.
-        glimpses: Attention maps of each query in each closer look; at least two.
+        glimpses: Attention maps of each query in each closer look; at least four.
     """
 
     channels: tuple[int, ...] = (32, 64, 96, 128)
@@ -41,7 +42,7 @@ class ReadoutConfig:
     heads: int = 4
     detail: int = 48
     fine: int = 32
-    glimpses: int = 4
+    glimpses: int = 6
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Answers:
     """Raw outputs for B clips of T frames; logits, except colours and palettes in [0, 1].
 
     Attributes:
-        figures: By part, (B, T, 13, ·): present, coat, outfit, hat, scarf, pattern of each kind.
+        figures: By part, (B, T, 13, ·): present, coat, outfit, hat, scarf, pattern of each kind; hat_colour and
+            scarf_colour, which mean something only where they are worn.
         props: By part, (B, T, 6, ·): present, colour of each thing.
         scene: By part, (B, T, ·): place, palette, time, size.
         motion: (B, 13, 9), for each kind.
@@ -256,11 +258,12 @@ class Readout(nn.Module):
         answers = self.queries.expand(len(frames), -1, -1).to(memory.dtype)
         for layer in self.layers:
             answers = layer(answers, memory)
-        answers = self.closer_merge(answers, self.closer(answers, maps.detail, maps.detail))
         colours = functional.avg_pool2d(frames, 2, ceil_mode=True)
         values = torch.cat((_placed(torch.cat((colours, colours**2), 1)), maps.fine[:, 8:].to(colours.dtype)), 1)
         seen = self.closest(answers, maps.fine, values)
-        return self.closest_merge(answers, seen), 0.5 + 0.5 * seen[..., :3]
+        answers = self.closest_merge(answers, seen)
+        answers = self.closer_merge(answers, self.closer(answers, maps.detail, maps.detail))
+        return answers, 0.5 + 0.5 * seen[..., :3]
 
     def _change(self, series: Tensor) -> Tensor:
         """Summary over time: (M, T, width) -> (M, 2 * width)."""
@@ -270,9 +273,7 @@ class Readout(nn.Module):
     def _figures(self, answers: Tensor, seen: Tensor) -> dict[str, Tensor]:
         """Parts of each kind, from answers (B, T, 13, width) and colours (B, T, 13, maps, 3)."""
         parts = _split(self.figure_head(answers), _FIGURE_PARTS)
-        parts["coat"] = _copied(seen[..., 0, :], parts["coat"])
-        parts["outfit"] = _copied(seen[..., 1, :], parts["outfit"])
-        return parts
+        return parts | {name: _copied(seen[..., i, :], parts[name]) for i, name in enumerate(_COPIED)}
 
     def _props(self, answers: Tensor, seen: Tensor) -> dict[str, Tensor]:
         parts = _split(self.prop_head(answers), _PROP_PARTS)

@@ -48,17 +48,33 @@ def _near(values: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return ((values - target).abs().mean(-1) * weight).sum() / weight.sum().clamp(min=1)
 
 
+def accents(outfit: Tensor) -> Tensor:
+    """`packing.accent_colour`, the colour of hat and scarf, of outfits (..., 3)."""
+    high, low = outfit.amax(-1, keepdim=True), outfit.amin(-1, keepdim=True)
+    share = (high - outfit) / (high - low).clamp(min=1e-6)
+    saturation = 0.45 + 0.4 * (high - low) / high.clamp(min=1e-6)
+    return (0.6 + 0.35 * high) * (1 - saturation * (1 - share))
+
+
+def _accessory_loss(figures: dict[str, Tensor], truth: Truth, frames: int) -> Tensor:
+    """What is worn and in what colour; looking for its colour is how a network soon finds where to look."""
+    here, accent = _each_frame(truth.present, frames), _each_frame(accents(truth.outfit), frames)
+    loss = torch.zeros((), device=here.device)
+    for name in ("hat", "pattern"):
+        loss = loss + _chosen(figures[name], _each_frame(getattr(truth, name), frames), here)
+    worn = _each_frame(truth.scarf, frames)
+    scarf = functional.binary_cross_entropy_with_logits(figures["scarf"][..., 0], worn, reduction="none")
+    loss = loss + (scarf * here).sum() / here.sum().clamp(min=1)
+    hat = here * (_each_frame(truth.hat, frames) > 0)
+    return loss + 3 * _near(figures["hat_colour"], accent, hat) + 3 * _near(figures["scarf_colour"], accent, worn)
+
+
 def _figure_loss(figures: dict[str, Tensor], truth: Truth, frames: int) -> Tensor:
     here = _each_frame(truth.present, frames)
     loss = 6 * functional.binary_cross_entropy_with_logits(figures["present"][..., 0], here)
     for name in ("coat", "outfit"):
         loss = loss + 6 * _near(figures[name], _each_frame(getattr(truth, name), frames), here)
-    for name in ("hat", "pattern"):
-        loss = loss + _chosen(figures[name], _each_frame(getattr(truth, name), frames), here)
-    scarf = functional.binary_cross_entropy_with_logits(
-        figures["scarf"][..., 0], _each_frame(truth.scarf, frames), reduction="none"
-    )
-    return loss + (scarf * here).sum() / here.sum().clamp(min=1)
+    return loss + _accessory_loss(figures, truth, frames)
 
 
 def _scene_loss(scene: dict[str, Tensor], truth: Truth, frames: int) -> Tensor:
@@ -186,7 +202,7 @@ def main(
         "training_clips": len(pool.clips),
         "seconds": seconds,
         "steps": curve.steps,
-        "scores": scores,
+        "scores": {part: {name: round(score, 4) for name, score in found.items()} for part, found in scores.items()},
         "loss_every_100_steps": curve.losses,
     }
     (out / "accuracy.json").write_text(json.dumps(report, indent=2) + "\n")
