@@ -78,15 +78,15 @@ def test_a_readout_learns_to_read_what_it_is_shown() -> None:
     readout = Readout(SMALL)
     optimizer = torch.optim.AdamW(readout.parameters(), lr=5e-3)
     losses = []
-    for _ in range(60):
+    for _ in range(80):
         loss = reading_loss(readout(clips), truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.35 * losses[0]
-    answers = readout.eval()(clips)
-    assert (answers.figures["present"].mean(1)[..., 0] > 0).tolist() == (truth.present > 0).tolist()
+    present = readout.eval()(clips).figures["present"].mean(1)[..., 0]
+    assert present[truth.present > 0].min() > present[truth.present == 0].max()
 
 
 def test_reading_gives_names_and_colours_and_survives_saving(tmp_path: Path) -> None:
