@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
 
-_COPIED = ("coat", "outfit", "hat_colour", "scarf_colour")  # what a figure's first attention maps look for
+_COPIED = ("coat", "outfit")  # what the first attention maps of a figure look for
+_SEEN = ("hat_colour", "scarf_colour")  # and the next; not corrected, so that looking there is the only way to know
 _FIGURE_PARTS = {"present": 1, "hat": len(HATS), "scarf": 1, "pattern": len(PATTERNS)} | dict.fromkeys(_COPIED, 6)
 _PROP_PARTS = {"present": 1, "colour": 6}
 _SCENE_PARTS = {"place": len(PLACES), "palettes": 2 * len(PLACES), "time": len(TIMES), "size": len(SIZES)}
@@ -273,7 +274,8 @@ class Readout(nn.Module):
     def _figures(self, answers: Tensor, seen: Tensor) -> dict[str, Tensor]:
         """Parts of each kind, from answers (B, T, 13, width) and colours (B, T, 13, maps, 3)."""
         parts = _split(self.figure_head(answers), _FIGURE_PARTS)
-        return parts | {name: _copied(seen[..., i, :], parts[name]) for i, name in enumerate(_COPIED)}
+        copied = {name: _copied(seen[..., i, :], parts[name]) for i, name in enumerate(_COPIED)}
+        return parts | copied | {name: seen[..., i, :].float() for i, name in enumerate(_SEEN, len(_COPIED))}
 
     def _props(self, answers: Tensor, seen: Tensor) -> dict[str, Tensor]:
         parts = _split(self.prop_head(answers), _PROP_PARTS)
