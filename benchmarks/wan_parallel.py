@@ -50,9 +50,9 @@ def main() -> None:
     inputs = expert_inputs(size, device, dtype)
     single = {}
     for attention in arguments.attention:
-        prepare(model, attention, None if arguments.eager else "default", fp8=False)
+        prepare(model, attention, None if arguments.eager else "default", "no")
         single[attention] = measure(model, inputs, device, arguments.repeats)
-    prepare(model, "native", None, fp8=False)
+    prepare(model, "native", None, "no")
     split(model, ranks, device)
     rows: dict[str, Any] = {}
     for attention in arguments.attention:

@@ -40,6 +40,7 @@ class VAESettings(BaseModel):
         muon: Muon for convolution kernels (AdamW for the rest) instead of AdamW for all.
         start_from: Folder of a VAE to go on from, instead of a new one.
         inflate_start: That VAE has seen single frames only.
+        decoder_only: Leave the encoder of `start_from` as it is, so that models trained on its latents stay right.
         first_frame_weight: The first frame counts this often in the loss: memory is encoded as first frames.
     """
 
@@ -61,6 +62,7 @@ class VAESettings(BaseModel):
     first_frame_weight: float = 3.0
     start_from: str | None = None
     inflate_start: bool = False
+    decoder_only: bool = False
     compile: bool = True
     seed: int = 0
 
@@ -126,7 +128,8 @@ class ReconstructionLoss(nn.Module):
 
     def forward(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Clips (B, 3, F, H, W) -> (loss, mean squared error in [-1, 1] units)."""
-        latents = encode_clip(self.vae, clips)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._settings.decoder_only):
+            latents = encode_clip(self.vae, clips)
         noisy = latents + self._settings.latent_noise * torch.randn_like(latents)
         error = decode_clip(self.vae, noisy).float() - clips.float()
         weights = _frame_weights(error, self._settings.first_frame_weight)
@@ -183,13 +186,14 @@ def train_phase(
 
 
 def _optimizers(vae: AutoencoderKLWan, muon: bool, learning_rate: float) -> list[torch.optim.Optimizer]:
+    trained = {n: p for n, p in vae.named_parameters() if p.requires_grad}
     kernels = [
         p
-        for n, p in vae.named_parameters()
+        for n, p in trained.items()
         if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
     ]
     chosen = {id(p) for p in kernels}
-    rest = [p for p in vae.parameters() if id(p) not in chosen]
+    rest = [p for p in trained.values() if id(p) not in chosen]
     adamw = torch.optim.AdamW(rest, lr=min(learning_rate, 1e-3) if muon else learning_rate, betas=(0.9, 0.95))
     return [Muon(kernels, learning_rate), adamw] if muon else [adamw]
 
@@ -245,7 +249,10 @@ def train_vae(
     """Train, measure on test clips, save to `folder` (diffusers layout, float32) and return the VAE."""
     torch.manual_seed(settings.seed)
     vae = AutoencoderKLWan.from_pretrained(settings.start_from) if settings.start_from else new_vae(settings)
-    vae = vae.to(accelerator.device)
+    vae = vae.float().to(accelerator.device)
+    if settings.decoder_only:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
     curve: list[VAEPoint] = []
     if settings.image_seconds:
         curve += train_phase(
@@ -260,8 +267,9 @@ def train_vae(
             frames=17, batch=settings.clip_batch, seconds=settings.clip_seconds,
             learning_rate=settings.clip_learning_rate,
         )  # fmt: skip
-    with accelerator.autocast():
-        set_latent_statistics(vae, clips)
+    if not settings.decoder_only:
+        with accelerator.autocast():
+            set_latent_statistics(vae, clips)
     if accelerator.is_main_process:
         report = reconstruction_report(vae, test_clips)
         vae.save_pretrained(folder)
