@@ -125,10 +125,14 @@ def matrix_peak(device: torch.device, *, fp8: bool = False, sustained: bool = Fa
         def product() -> object:
             return a @ b
 
-    for _ in range(3):
-        product()
     repeats = 1 if device.type == "cpu" else 2000 if sustained else 20
-    return 2 * n**3 * repeats / seconds(lambda: [product() for _ in range(repeats)], device, 2 if sustained else 3)
+
+    def products(count: int = repeats) -> None:
+        for _ in range(count):
+            product()
+
+    products(3)
+    return 2 * n**3 * repeats / seconds(products, device, 2 if sustained else 3)
 
 
 def relative_rms(made: torch.Tensor, wanted: torch.Tensor) -> float:

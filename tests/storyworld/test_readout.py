@@ -23,7 +23,7 @@ from storymem_backbones.storyworld.readout_accuracy import accuracy
 from storymem_backbones.storyworld.readout_pool import mirrored, rendered_pool, training_specs
 from storymem_backbones.storyworld.render import render
 from storymem_backbones.storyworld.sample import sample_colour, sample_look, sample_setting, sample_shot
-from storymem_backbones.storyworld.train_readout import accents, reading_loss, train
+from storymem_backbones.storyworld.train_readout import TrainingSettings, accents, reading_loss, train
 from storymem_backbones.storyworld.truth import truth_of
 from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
 
@@ -157,7 +157,7 @@ def test_training_and_test_clips_differ_and_come_again() -> None:
 
 
 def test_training_gives_a_network_and_its_measured_accuracy() -> None:
-    readout, curve = train(0.1, rendered_pool(2, CPU), batch=2)
+    readout, curve = train(rendered_pool(2, CPU), TrainingSettings(0.1, batch=2))
     assert curve.steps >= 1
     assert len(curve.losses) == 1 + (curve.steps - 1) // 100
     scores = accuracy(readout, CPU, clips=4)

@@ -182,6 +182,28 @@ def test_guidance_of_each_expert_is_its_own(pipeline):
     assert not np.array_equal(pipeline(shot(1), Sampling(steps=8, guidance_low=6)), base)
 
 
+def test_memory_guidance_goes_on_from_the_pass_without_memory(pipeline):
+    """Written out for one step: the video's flow is pushed away from what it would be with nothing remembered."""
+    noise = torch.randn(1, 16, 5, 4, 6, generator=torch.Generator().manual_seed(0))
+    y, text = pipeline.encode_conditioning(shot(2)), pipeline.encode_text(shot(2), FEW)
+
+    def step(latents, y, memory, guidance=1.0):
+        sampling = Sampling(steps=1, guidance_high=2, guidance_low=2, memory_guidance=guidance)
+        return pipeline.denoise(latents, y, text, sampling, memory_frames=memory)
+
+    remembered, alone = step(noise, y, 2), step(noise[:, :, 2:], y[:, :, 2:], 0)
+    guided = step(noise, y, 2, guidance=3.0)
+    torch.testing.assert_close(guided[:, :, :2], remembered[:, :, :2], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(guided[:, :, 2:], alone + 3 * (remembered[:, :, 2:] - alone), atol=1e-4, rtol=1e-4)
+    assert (guided - remembered).abs().max() > 1e-3
+    assert pipeline.transformer.rope.memory_frames == 2
+
+
+def test_memory_guidance_is_nothing_without_memory(pipeline):
+    plain, guided = (Sampling(steps=3, memory_guidance=g) for g in (1.0, 3.0))
+    assert np.array_equal(pipeline(shot(0), plain), pipeline(shot(0), guided))
+
+
 def test_memory_shift_is_a_setting(tiny_folder):
     pipeline = load(tiny_folder)
     noise = torch.randn(1, 16, 5, 4, 6, generator=torch.Generator().manual_seed(0))

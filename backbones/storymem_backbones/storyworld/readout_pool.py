@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from storymem_backbones.storyworld.world import MOTIONS, PANS, ClipSpec
 
 log = logging.getLogger(__name__)
 
+_REGENERATED_AT_ONCE = 4
 _RENDERED_AT_ONCE = 512  # a call of the renderer costs a GPU the same for few clips as for many
 
 
@@ -111,6 +113,27 @@ def rendered_pool(clips: int, device: torch.device, seconds: float = float("inf"
         wait(device)
     log.info("%d clips rendered in %.1f s", len(specs), time.monotonic() - start)
     return RenderedPool(torch.cat(parts), truth_of(specs, device))
+
+
+def regenerated_pool(clips: int, model: Path, device: torch.device, seed: int = 2_000_000) -> RenderedPool:
+    """Clips as the embedded model shows them (see `regenerated`), each from its own noise level; slow on a CPU."""
+    from storymem_backbones.storyworld.regenerated import LEAST_NOISE, MOST_NOISE, Regenerator
+
+    again, rng, noise = Regenerator(model, device), random.Random(seed), torch.Generator().manual_seed(seed)
+    specs, parts = training_specs(seed, clips), list[Tensor]()
+    for start in range(0, clips, _REGENERATED_AT_ONCE):
+        some = specs[start : start + _REGENERATED_AT_ONCE]
+        pictures = render(some, device=device, chunk=_REGENERATED_AT_ONCE).transpose(1, 2)
+        made = again(some, pictures, rng.uniform(LEAST_NOISE, MOST_NOISE), noise)
+        parts.append(_as_bytes(made.transpose(1, 2)[:, ::READ_EVERY]))
+        log.debug("%d clips regenerated", start)
+    return RenderedPool(torch.cat(parts), truth_of(specs, device))
+
+
+def joined(first: RenderedPool, second: RenderedPool) -> RenderedPool:
+    """Both pools as one."""
+    pairs = [(getattr(first.truth, item.name), getattr(second.truth, item.name)) for item in fields(Truth)]
+    return RenderedPool(torch.cat((first.clips, second.clips)), Truth(*(torch.cat(pair) for pair in pairs)))
 
 
 def wait(device: torch.device) -> None:

@@ -5,6 +5,12 @@
 The seconds are those of rendering and training together. Clips are rendered once and stay on the device as bytes;
 what is trained on is their mirror images as well. Training clips come from even seeds, test clips from odd ones.
 Writes the weights and `accuracy.json`.
+
+A network that has seen renders alone doubts the softer pictures of a model. Once there is a model, it goes on with
+clips as that model shows them:
+
+    python -m storymem_backbones.storyworld.train_readout --out DIR --start-from DIR --model FOLDER --device cpu \
+        --batch 16 --learning-rate 5e-4 --render-clips 760 --regenerated 760 --seconds 900
 """
 
 from __future__ import annotations
@@ -22,15 +28,14 @@ import typer
 from torch import Tensor
 from torch.nn import functional
 
-from storymem_backbones.storyworld.readout import Answers, Readout, save_readout
+from storymem_backbones.storyworld.readout import Answers, Readout, load_readout, save_readout
 from storymem_backbones.storyworld.readout_accuracy import accuracy
-from storymem_backbones.storyworld.readout_pool import RenderedPool, rendered_pool, wait
+from storymem_backbones.storyworld.readout_pool import RenderedPool, joined, regenerated_pool, rendered_pool, wait
 from storymem_backbones.storyworld.truth import Truth
 from storymem_backbones.training.budget import one_cycle
 
 log = logging.getLogger(__name__)
 
-_LEARNING_RATE = 2e-3
 _MEMORY = 0.995  # of the average of the weights, once it has one
 
 
@@ -121,27 +126,43 @@ class Curve:
     losses: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train.
+
+    Attributes:
+        seconds: Wall-clock time of the training alone.
+        batch: Clips a step.
+        learning_rate: At its highest.
+        fused: Compile the convolutions, within those seconds.
+    """
+
+    seconds: float
+    batch: int = 64
+    learning_rate: float = 2e-3
+    fused: bool = False
+
+
 class _Trainer:
     """One network, its average and what it is trained with."""
 
-    def __init__(self, pool: RenderedPool, batch: int, fused: bool) -> None:
-        torch.manual_seed(0)
-        self.pool, self.size, self.device = pool, batch, pool.clips.device
-        self.readout = Readout().to(self.device)
+    def __init__(self, pool: RenderedPool, readout: Readout, settings: TrainingSettings) -> None:
+        self.pool, self.settings, self.device = pool, settings, pool.clips.device
+        self.readout = readout.to(self.device).train()
         self.average = _Average(self.readout)
         self.optimizer = torch.optim.AdamW(
-            self.readout.parameters(), lr=_LEARNING_RATE, weight_decay=0.01, fused=self.device.type == "cuda"
+            self.readout.parameters(), lr=settings.learning_rate, weight_decay=0.01, fused=self.device.type == "cuda"
         )
         self.generator = torch.Generator(self.device).manual_seed(1)
         self.losses: list[Tensor] = []
-        if fused:
+        if settings.fused:
             self.readout.trunk.compile()
 
     def step(self, progress: float) -> None:
         """One step at this share of the run; the host runs ahead of the device."""
         for group in self.optimizer.param_groups:
-            group["lr"] = _LEARNING_RATE * one_cycle(progress, warmup=0.05)
-        clips, truth = self.pool.batch(self.size, self.generator)
+            group["lr"] = self.settings.learning_rate * one_cycle(progress, warmup=0.05)
+        clips, truth = self.pool.batch(self.settings.batch, self.generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             answers = self.readout(clips)
         loss = reading_loss(answers, truth)
@@ -158,18 +179,12 @@ class _Trainer:
         return Curve(len(self.losses), tuple(float(mean) for mean in means))
 
 
-def train(seconds: float, pool: RenderedPool, batch: int, fused: bool = False) -> tuple[Readout, Curve]:
-    """Train for so many seconds; returns the averaged network, ready to read.
-
-    Args:
-        seconds: Wall-clock time of the training alone.
-        pool: What to train on.
-        batch: Clips a step.
-        fused: Compile the convolutions, within those seconds.
-    """
-    trainer = _Trainer(pool, batch, fused)
-    start = time.monotonic()
-    while (progress := (time.monotonic() - start) / seconds) < 1:
+def train(pool: RenderedPool, settings: TrainingSettings, start: Readout | None = None) -> tuple[Readout, Curve]:
+    """Train a new network, or go on with one; returns the averaged network, ready to read."""
+    torch.manual_seed(0)
+    trainer = _Trainer(pool, start or Readout(), settings)
+    began = time.monotonic()
+    while (progress := (time.monotonic() - began) / settings.seconds) < 1:
         trainer.step(progress)
         if len(trainer.losses) % 20 == 0:
             wait(trainer.device)  # or the clock would run behind the queue of work
@@ -180,33 +195,41 @@ def train(seconds: float, pool: RenderedPool, batch: int, fused: bool = False) -
     return trainer.average.network.eval(), curve
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917 - a command's options
     out: Annotated[Path, typer.Option(help="Folder for the weights.")],
     seconds: Annotated[float, typer.Option(help="Time for rendering and training together.")] = 110.0,
     render_clips: Annotated[int, typer.Option(help="Clips to render; fewer if a third of the time runs out.")] = 16384,
+    start_from: Annotated[Path | None, typer.Option(help="Folder of a read-out to go on from.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Embedded model that shows further clips.")] = None,
+    regenerated: Annotated[int, typer.Option(help="How many of those; their time is not counted.")] = 760,
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
     batch: Annotated[int, typer.Option(help="Clips a step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-3,
     fused: Annotated[bool, typer.Option("--compile/--no-compile", help="Compile the convolutions.")] = False,
     test_clips: Annotated[int, typer.Option(help="Unseen clips to measure on.")] = 2048,
 ) -> None:
     """Train the read-out and measure it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    target, start = torch.device(device), time.monotonic()
+    target = torch.device(device)
     torch.backends.cudnn.benchmark = True  # all batches have the same shape
+    shown = None if model is None else regenerated_pool(regenerated, model, target)
+    began = time.monotonic()
     pool = rendered_pool(render_clips, target, seconds / 3)
-    readout, curve = train(seconds - (time.monotonic() - start), pool, batch, fused)
+    rest = seconds - (time.monotonic() - began)
+    pool = pool if shown is None else joined(pool, shown)
+    start = None if start_from is None else load_readout(start_from)
+    readout, curve = train(pool, TrainingSettings(rest, batch, learning_rate, fused), start)
     save_readout(readout, out)
-    scores = accuracy(readout, target, test_clips)
     report = {
         "test_clips": test_clips,
         "training_clips": len(pool.clips),
         "seconds": seconds,
         "steps": curve.steps,
-        "scores": {part: {name: round(score, 4) for name, score in found.items()} for part, found in scores.items()},
+        "scores": accuracy(readout, target, test_clips),
         "loss_every_100_steps": curve.losses,
     }
     (out / "accuracy.json").write_text(json.dumps(report, indent=2) + "\n")
-    log.info("accuracy on %d unseen clips: %s", test_clips, json.dumps(scores, indent=1))
+    log.info("accuracy on %d unseen clips: %s", test_clips, json.dumps(report["scores"], indent=1))
 
 
 if __name__ == "__main__":

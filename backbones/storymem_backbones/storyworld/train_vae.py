@@ -188,9 +188,7 @@ def train_phase(
 def _optimizers(vae: AutoencoderKLWan, muon: bool, learning_rate: float) -> list[torch.optim.Optimizer]:
     trained = {n: p for n, p in vae.named_parameters() if p.requires_grad}
     kernels = [
-        p
-        for n, p in trained.items()
-        if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
+        p for n, p in trained.items() if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
     ]
     chosen = {id(p) for p in kernels}
     rest = [p for p in trained.values() if id(p) not in chosen]

@@ -34,7 +34,9 @@ class WanBackbone(Backbone[WanSettings]):
     """Make shots with Wan 2.2 and StoryMem's M2V LoRA, or with any small model of the same classes."""
 
     version = "1"
-    shot_options = frozenset({"steps", "guidance_high", "guidance_low", "flow_shift", "negative_prompt"})
+    shot_options = frozenset(
+        {"steps", "guidance_high", "guidance_low", "memory_guidance", "flow_shift", "negative_prompt"}
+    )
 
     def __init__(self, settings: WanSettings | None = None) -> None:
         super().__init__(settings)
@@ -172,6 +174,7 @@ class WanBackbone(Backbone[WanSettings]):
             boundary=model.boundary if model else first(settings.boundary, manifest.boundary),
             guidance_high=first(settings.guidance_high, manifest.guidance),
             guidance_low=first(settings.guidance_low, manifest.guidance),
+            memory_guidance=first(settings.memory_guidance, manifest.memory_guidance),
             batched_guidance=settings.resolved_profile().batched_guidance,
         )
 

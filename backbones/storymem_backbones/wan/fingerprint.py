@@ -40,6 +40,7 @@ def picture_fingerprint(
             "flow_shift": sampling.flow_shift,
             "boundary": sampling.boundary,
             "guidance": [sampling.guidance_high, sampling.guidance_low],
+            "memory_guidance": sampling.memory_guidance,
         },
         "negative_prompt": settings.negative_prompt,
         "caching": settings.caching and settings.caching.model_dump(mode="json"),

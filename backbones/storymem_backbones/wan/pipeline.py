@@ -190,6 +190,10 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         for done, (value, timestep) in enumerate(zip(timesteps, scheduler.timesteps, strict=True), start=1):
             expert: Expert = "high" if uses_high_noise(value, sampling.boundary) else "low"
             flow = self._predict(expert, latents, y, text, timestep, sampling)
+            if memory_frames and sampling.memory_guidance > 1:
+                alone = self._predict_without_memory(expert, latents, y, text, timestep, sampling, memory_frames)
+                video = torch.lerp(alone, flow[:, :, memory_frames:], sampling.memory_guidance)
+                flow = torch.cat([flow[:, :, :memory_frames], video], dim=2)
             latents = scheduler.step(flow, timestep, latents, return_dict=False)[0]
             self._check_finite(latents, done, len(timesteps), expert)
             report(done, len(timesteps))
@@ -217,18 +221,39 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         text: Tensor,
         timestep: Tensor,
         sampling: Sampling,
+        context: str = "",
     ) -> Tensor:
         guidance = sampling.guidance_high if expert == "high" else sampling.guidance_low
         inputs = latents if y is None else torch.cat([latents, y], dim=1)
         if guidance <= 1:
-            return self._run(expert, "cond", inputs, text[:1], timestep)
+            return self._run(expert, "cond" + context, inputs, text[:1], timestep)
         if sampling.batched_guidance:
-            both = self._run(expert, "cond", inputs.expand(2, -1, -1, -1, -1), text, timestep)
+            both = self._run(expert, "cond" + context, inputs.expand(2, -1, -1, -1, -1), text, timestep)
             positive, negative = both[:1], both[1:]
         else:
-            positive = self._run(expert, "cond", inputs, text[:1], timestep)
-            negative = self._run(expert, "uncond", inputs, text[1:], timestep)
+            positive = self._run(expert, "cond" + context, inputs, text[:1], timestep)
+            negative = self._run(expert, "uncond" + context, inputs, text[1:], timestep)
         return negative + guidance * (positive - negative)
+
+    def _predict_without_memory(
+        self,
+        expert: Expert,
+        latents: Tensor,
+        y: Tensor | None,
+        text: Tensor,
+        timestep: Tensor,
+        sampling: Sampling,
+        memory_frames: int,
+    ) -> Tensor:
+        """The flow of the video's latents as if nothing were remembered (1, 16, T, h, w)."""
+        rope = self.experts[expert].rope
+        rope.memory_frames = 0
+        try:
+            video, given = latents[:, :, memory_frames:], None if y is None else y[:, :, memory_frames:]
+            # A context of its own, or caches would compare it with the pass that remembers.
+            return self._predict(expert, video, given, text, timestep, sampling, context="_alone")
+        finally:
+            rope.memory_frames = memory_frames
 
     def _run(self, expert: Expert, name: str, inputs: Tensor, text: Tensor, timestep: Tensor) -> Tensor:
         transformer = self.experts[expert]

@@ -116,6 +116,8 @@ class WanSettings(PluginSettings):
         boundary: Share of timesteps at and above which the high-noise expert works.
         guidance_high: Classifier-free guidance of the high-noise expert; 1 switches it off.
         guidance_low: Of the low-noise expert.
+        memory_guidance: How much memory counts beyond what the model makes of it; 1 leaves it as it is (the paper),
+            more takes a second pass without memory.
         negative_prompt: Used where a shot has none.
         caching: Skip work between similar steps.
         merge_loras: Add LoRAs to the weights: a little faster, less exact in bfloat16.
@@ -134,6 +136,7 @@ class WanSettings(PluginSettings):
     boundary: float | None = Field(None, ge=0, le=1)
     guidance_high: float | None = Field(None, ge=1)
     guidance_low: float | None = Field(None, ge=1)
+    memory_guidance: float | None = Field(None, ge=1)
     negative_prompt: str = NEGATIVE_PROMPT
     caching: Caching | None = None
     merge_loras: bool = False

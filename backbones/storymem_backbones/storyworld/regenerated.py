@@ -1,0 +1,74 @@
+"""What the embedded model makes of true clips: pictures with a model's faults whose truth is known.
+
+A clip is encoded, noised part of the way, and denoised from there with its own caption (SDEdit, arXiv 2108.01073). The
+read-out is trained on such clips too, or it would doubt every picture that is not as crisp as a render.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from storymem_backbones.storyworld.caption import canonical_caption
+from storymem_backbones.storyworld.world import ClipSpec
+from storymem_backbones.wan.conditioning import conditioning_mask
+from storymem_backbones.wan.manifest import read_manifest
+from storymem_backbones.wan.pipeline import WanMemoryPipeline
+from storymem_backbones.wan.quiet import quiet_libraries
+
+LEAST_NOISE, MOST_NOISE = 0.15, 0.6  # above it the model changes who is seen and how they look
+_STEPS = 3
+
+
+class Regenerator:
+    """The embedded model without memory, in float32.
+
+    Args:
+        folder: Of the model.
+        device: Where it runs.
+    """
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        with quiet_libraries():
+            self._pipeline = WanMemoryPipeline.from_pretrained(folder).to(torch.float32).to(device)
+        self._pipeline.text_tokens = read_manifest(folder).text_tokens
+        self._empty: Tensor | None = None
+
+    @torch.no_grad()
+    def __call__(self, specs: Sequence[ClipSpec], clips: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+        """Denoise true clips from a noise level.
+
+        Args:
+            specs: B clips.
+            clips: Their renders (B, 3, F, H, W) in [-1, 1].
+            noise: In (0, 1).
+            generator: On the CPU.
+
+        Returns:
+            Clips of the same shape.
+        """
+        text = torch.cat([self._pipeline._embed(canonical_caption(spec)) for spec in specs])
+        latents = self._pipeline.encode_video(clips)
+        fresh = torch.randn(latents.shape, generator=generator).to(latents)
+        latents = (1 - noise) * latents + noise * fresh
+        y = self._no_condition(clips).expand(len(clips), -1, -1, -1, -1)
+        for step in range(_STEPS):
+            level = noise * (1 - step / _STEPS)
+            timestep = torch.full((len(clips),), 1000 * level, device=latents.device)
+            flow = self._pipeline.transformer(torch.cat([latents, y], dim=1), timestep, text, return_dict=False)[0]
+            latents = latents - noise / _STEPS * flow
+        mean, std = self._pipeline._latent_statistics(latents)
+        decoded: Tensor = self._pipeline.vae.decode(latents * std + mean, return_dict=False)[0]
+        return decoded.clamp(-1, 1)
+
+    def _no_condition(self, clips: Tensor) -> Tensor:
+        """(1, 20, T, h, w): no memory, no given frame."""
+        if self._empty is None:
+            latents = self._pipeline.encode_video(torch.zeros_like(clips[:1]))
+            mask = conditioning_mask(0, latents.shape[2], 0).to(latents)
+            grid = mask[None, :, :, None, None].expand(1, -1, -1, *latents.shape[-2:])
+            self._empty = torch.cat([grid, latents], dim=1)
+        return self._empty
