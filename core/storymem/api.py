@@ -36,7 +36,7 @@ from storymem.interfaces.events import EventSink
 from storymem.plugin import Kind, PluginHost
 from storymem.script.loader import load_script
 from storymem.script.models import StoryScript
-from storymem.settings import Layer, RunSettings, resolve
+from storymem.settings import Layer, RunSettings, no_suggestions, resolve
 from storymem.settings.model import CHOICE_KEYS
 from storymem.store.runstore import RunStore
 
@@ -103,7 +103,9 @@ class Storyteller:
             settings = settings.model_dump(mode="json", exclude_unset=True)
         self.host = plugins if isinstance(plugins, PluginHost) else PluginHost(plugins)
         layers = [Layer("settings", settings or {}), Layer("Storyteller", named)]
-        resolved = resolve(layers, self.host.registry.suggestions)
+        # A backbone that is given as an object suggests nothing, and the default one is then not the one that is used.
+        suggestions = no_suggestions if "backbone" in instances else self.host.registry.suggestions
+        resolved = resolve(layers, suggestions)
         self.settings, self._explicit = resolved.settings, resolved.explicit
         self._recipe = ToolboxRecipe(self.settings, self.host.files, instances)
         self._toolbox: Toolbox | None = None

@@ -518,7 +518,7 @@ def test_doctor_looks_at_this_machine(program: Program, tmp_path: Path) -> None:
     names = {check["name"]: check["ok"] for check in checks}
     assert names["encoder libx264rgb"]
     assert names["python"]
-    assert names["backbone animatic"]
+    assert names["backbone tiny"]
     assert done.returncode == (0 if all(names.values()) else 1)
 
 

@@ -17,21 +17,16 @@ from storymem.api import Storyteller
 from storymem.cli.options import settings_from
 from storymem.errors import SettingsError
 from storymem.plugin import PluginHost
-from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, resolve
+from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, no_suggestions, resolve
 from storymem.settings.sources import assignments_layer, environment_layer, file_layer, parse_value
 
 
-def nothing(backbone: str) -> Mapping[str, Any]:
-    """No backbone suggests anything."""
-    return {}
-
-
 def resolved(*layers: tuple[str, dict[str, Any]]) -> Resolved:
-    return resolve([Layer(source, values) for source, values in layers], nothing)
+    return resolve([Layer(source, values) for source, values in layers], no_suggestions)
 
 
 def test_without_any_source_there_are_the_defaults() -> None:
-    found = resolve([], nothing)
+    found = resolve([], no_suggestions)
     assert found.settings == RunSettings()
     assert dict(found.origins) == {}
 
@@ -44,7 +39,7 @@ def test_later_sources_win_and_every_key_remembers_its_own(tmp_path: Path, monke
     monkeypatch.setenv("STORYMEM_SEED", "3")
     monkeypatch.setenv("STORYMEM_DISABLE_PLUGINS", "all")
     stored = json.dumps({"budget": 1, "crf": 1, "workers": 1, "seed": 1, "frames": 9})
-    found = settings_from(PluginHost(), None, ["seed=4"], {"seed": 5, "workers": 4}, stored)
+    found = settings_from(PluginHost(), None, ["seed=4"], {"seed": 5, "workers": 4, "backbone": "animatic"}, stored)
     got = found.settings
     assert (got.frames, got.budget, got.crf, got.workers, got.seed) == (9, 2, 30, 4, 4)
     assert dict(found.origins) == {
@@ -53,6 +48,7 @@ def test_later_sources_win_and_every_key_remembers_its_own(tmp_path: Path, monke
         "crf": "environment",
         "workers": "command line",
         "seed": "command line",
+        "backbone.name": "command line",
     }
     with Storyteller(tmp_path / "run", got, workers=5) as teller:
         assert (teller.settings.workers, teller.settings.frames) == (5, 9)
@@ -79,7 +75,9 @@ def test_plugin_tables_merge_by_name() -> None:
         ("environment", {"policy": {"sink": 4}, "backbone": {"slate": True}}),
     )
     assert found.settings.policy == PluginChoice(name="sink_recent", settings={"sink": 4})
-    assert found.settings.backbone == PluginChoice(name="animatic", settings={"captions": False, "slate": True})
+    assert found.settings.backbone == PluginChoice(
+        name=RunSettings().backbone.name, settings={"captions": False, "slate": True}
+    )
     assert found.origins["policy.name"] == "file"
     assert found.origins["policy.sink"] == "environment"
 
@@ -184,7 +182,7 @@ def test_assignments_make_nested_tables() -> None:
 )
 def test_a_malformed_assignment_is_quoted(text: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        resolve([assignments_layer("command line", ["budget=3", text])], nothing)
+        resolve([assignments_layer("command line", ["budget=3", text])], no_suggestions)
     assert str(caught.value).startswith(words)
 
 

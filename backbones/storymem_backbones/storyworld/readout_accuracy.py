@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld.readout import READ_EVERY, Answers, Readout, over_clip
-from storymem_backbones.storyworld.readout_pool import training_specs
+from storymem_backbones.storyworld.readout_pool import RenderedPool, training_specs
 from storymem_backbones.storyworld.render import render
 from storymem_backbones.storyworld.truth import Truth, truth_of
 from storymem_backbones.storyworld.world import SIZES
@@ -74,6 +74,13 @@ def _joined(parts: Sequence[Answers]) -> Answers:
         torch.cat([part.motion for part in parts]),
         torch.cat([part.pan for part in parts]),
     )
+
+
+@torch.no_grad()
+def scores_on(readout: Readout, pool: RenderedPool) -> dict[str, float]:
+    """The scores of `accuracy` on the clips of a pool, such as clips that a model shows."""
+    parts = [over_clip(readout(clips.float() / 127.5 - 1)) for clips in torch.split(pool.clips, 64)]
+    return _scores(_joined(parts), pool.truth)
 
 
 @torch.no_grad()

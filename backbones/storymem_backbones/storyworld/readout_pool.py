@@ -125,7 +125,7 @@ def regenerated_pool(clips: int, model: Path, device: torch.device, seed: int = 
         some = specs[start : start + _REGENERATED_AT_ONCE]
         pictures = render(some, device=device, chunk=_REGENERATED_AT_ONCE).transpose(1, 2)
         made = again(some, pictures, rng.uniform(LEAST_NOISE, MOST_NOISE), noise)
-        parts.append(_as_bytes(made.transpose(1, 2)[:, ::READ_EVERY]))
+        parts.append(made[:, ::READ_EVERY].to(device))
         log.debug("%d clips regenerated", start)
     return RenderedPool(torch.cat(parts), truth_of(specs, device))
 

@@ -18,9 +18,11 @@ from storymem_backbones.wan.conditioning import conditioning_mask
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.quiet import quiet_libraries
+from storymem_backbones.wan.shot import Sampling, ShotInputs
 
 LEAST_NOISE, MOST_NOISE = 0.15, 0.6  # above it the model changes who is seen and how they look
 _STEPS = 3
+_UNGUIDED = Sampling(guidance_high=1, guidance_low=1)
 
 
 class Regenerator:
@@ -48,9 +50,9 @@ class Regenerator:
             generator: On the CPU.
 
         Returns:
-            Clips of the same shape.
+            Their frames, uint8 (B, F, 3, H, W).
         """
-        text = torch.cat([self._pipeline._embed(canonical_caption(spec)) for spec in specs])
+        text = torch.cat([self._text(canonical_caption(spec), clips) for spec in specs])
         latents = self._pipeline.encode_video(clips)
         fresh = torch.randn(latents.shape, generator=generator).to(latents)
         latents = (1 - noise) * latents + noise * fresh
@@ -60,9 +62,13 @@ class Regenerator:
             timestep = torch.full((len(clips),), 1000 * level, device=latents.device)
             flow = self._pipeline.transformer(torch.cat([latents, y], dim=1), timestep, text, return_dict=False)[0]
             latents = latents - noise / _STEPS * flow
-        mean, std = self._pipeline._latent_statistics(latents)
-        decoded: Tensor = self._pipeline.vae.decode(latents * std + mean, return_dict=False)[0]
-        return decoded.clamp(-1, 1)
+        made = [torch.from_numpy(self._pipeline.decode(latents[i : i + 1])) for i in range(len(latents))]
+        return torch.stack(made).permute(0, 1, 4, 2, 3)
+
+    def _text(self, caption: str, clips: Tensor) -> Tensor:
+        frames, height, width = clips.shape[2:]
+        text: Tensor = self._pipeline.encode_text(ShotInputs(caption, "", width, height, frames, 0), _UNGUIDED)
+        return text
 
     def _no_condition(self, clips: Tensor) -> Tensor:
         """(1, 20, T, h, w): no memory, no given frame."""

@@ -29,13 +29,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from storymem_backbones.storyworld.readout import Answers, Readout, load_readout, save_readout
-from storymem_backbones.storyworld.readout_accuracy import accuracy
+from storymem_backbones.storyworld.readout_accuracy import accuracy, scores_on
 from storymem_backbones.storyworld.readout_pool import RenderedPool, joined, regenerated_pool, rendered_pool, wait
 from storymem_backbones.storyworld.truth import Truth
 from storymem_backbones.training.budget import one_cycle
 
 log = logging.getLogger(__name__)
 
+_SHOWN_TEST_CLIPS, _SHOWN_TEST_SEED = 64, 2_000_001
 _MEMORY = 0.995  # of the average of the weights, once it has one
 
 
@@ -220,7 +221,7 @@ def main(  # noqa: PLR0913, PLR0917 - a command's options
     start = None if start_from is None else load_readout(start_from)
     readout, curve = train(pool, TrainingSettings(rest, batch, learning_rate, fused), start)
     save_readout(readout, out)
-    report = {
+    report: dict[str, object] = {
         "test_clips": test_clips,
         "training_clips": len(pool.clips),
         "seconds": seconds,
@@ -228,6 +229,9 @@ def main(  # noqa: PLR0913, PLR0917 - a command's options
         "scores": accuracy(readout, target, test_clips),
         "loss_every_100_steps": curve.losses,
     }
+    if model is not None:
+        unseen = regenerated_pool(_SHOWN_TEST_CLIPS, model, target, seed=_SHOWN_TEST_SEED)
+        report["scores_as_the_model_shows_them"] = scores_on(readout, unseen)
     (out / "accuracy.json").write_text(json.dumps(report, indent=2) + "\n")
     log.info("accuracy on %d unseen clips: %s", test_clips, json.dumps(report["scores"], indent=1))
 

@@ -37,9 +37,9 @@ class Profile(BaseModel):
         batched_guidance: Prompt and negative prompt as one batch of two.
         gpus: Context-parallel GPUs; all must hold the same profile.
         tflops: Sustained 10^12 operations a second of one GPU on this model; for estimates only. 141gb is
-            measured on an H200; the others are assumed from the cards' data sheets (80gb: A100, 48gb: L40S,
-            24gb: RTX 4090).
-        vae_tflops: The same of the VAE, whose convolutions reach far less; assumed on every card.
+            measured on an H200 (benchmarks/results/wan_gpu.md); the others are assumed from the cards' data sheets
+            (80gb: A100, 48gb: L40S, 24gb: RTX 4090).
+        vae_tflops: The same of the VAE, whose convolutions reach far less.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +66,7 @@ class Profile(BaseModel):
 
 
 PROFILES: dict[str, Profile] = {
-    "141gb": Profile(gpu_memory=141, tflops=625, vae_tflops=18),
+    "141gb": Profile(gpu_memory=141, tflops=586, vae_tflops=43),
     "80gb": Profile(gpu_memory=80, offload="model", tflops=200, vae_tflops=8),
     "48gb": Profile(gpu_memory=48, offload="model", vae_tiling=True, tflops=150, vae_tflops=6),
     "24gb": Profile(gpu_memory=24, offload="group", vae_tiling=True, compile=False, tflops=110, vae_tflops=5),

@@ -102,7 +102,7 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backbone: PluginChoice = _choice("animatic")
+    backbone: PluginChoice = _choice("tiny")
     policy: PluginChoice = _choice("sink_recent")
     budget: Annotated[int, Field(ge=0, le=1000)] = 8
     selector: PluginChoice = _choice("uniform")

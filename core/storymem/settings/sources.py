@@ -34,6 +34,12 @@ class Layer:
 Suggestions = Callable[[str], Mapping[str, Any]]
 
 
+def no_suggestions(backbone: str) -> Mapping[str, Any]:
+    """Suggest nothing, whatever the backbone."""
+    del backbone
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """The settings of a run.
