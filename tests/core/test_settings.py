@@ -19,6 +19,7 @@ from storymem.errors import SettingsError
 from storymem.plugin import PluginHost
 from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, no_suggestions, resolve
 from storymem.settings.sources import assignments_layer, environment_layer, file_layer, parse_value
+from storymem.testing import FakeBackbone, FakeBackboneSettings
 
 
 def resolved(*layers: tuple[str, dict[str, Any]]) -> Resolved:
@@ -264,3 +265,10 @@ def test_a_run_keeps_what_was_said_and_not_the_defaults(stage: Stage) -> None:
     assert kept.pop("backbone")["name"] == "blocks"
     assert kept in ({"budget": 2, "size": "64x48"}, {"budget": 2, "size": [64, 48]})
     assert plugins == [str(PLUGIN)]
+
+
+def test_a_backbone_given_as_an_object_gets_no_suggestions_of_the_default_one(tmp_path: Path) -> None:
+    with Storyteller(tmp_path / "run", backbone=FakeBackbone(FakeBackboneSettings())) as teller:
+        assert (teller.settings.selector, teller.settings.encoder) == (RunSettings().selector, None)
+    with Storyteller(tmp_path / "other") as teller:
+        assert teller.settings.encoder is not None

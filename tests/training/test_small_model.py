@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from diffusers import WanTransformer3DModel
 from pydantic import ValidationError
 
@@ -16,14 +15,6 @@ from storymem_backbones.training.merged_lora import multiply_merged
 from storymem_backbones.wan.lora import add_m2v_lora
 from storymem_backbones.wan.lora_file import read_lora
 from storymem_backbones.wan.positions import install_memory_rope
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def transformer():

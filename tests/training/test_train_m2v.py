@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from typer.testing import CliRunner
 
 from storymem.media.clip import Clip
@@ -23,14 +22,6 @@ from storymem_backbones.wan.lora_file import read_lora
 from storymem_backbones.wan.tiny_random import write_tiny_pipeline
 
 LORA = LoraSettings(rank=2, alpha=2, learning_rate=1e-3, warmup_steps=0)
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,114 @@
+"""How much of a character's true look comes back from four true keyframes of it: the embedded model, one clip a story.
+
+    python benchmarks/tiny_identity.py --stories 30 --memory-guidance 1 2 3
+
+Held-out stories; memory is the middle frames of up to three earlier clips that show a character of the target, and of
+one that may not, as the renderer draws them, so errors of earlier shots do not add up. Colours and accessories are read
+at the told kind, whether or not the shipped read-out would have found that kind; `found` says how often it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from storymem_backbones.storyworld.caption import canonical_caption
+from storymem_backbones.storyworld.metric import SHIPPED
+from storymem_backbones.storyworld.readout import READ_EVERY, Readout, load_readout, over_clip
+from storymem_backbones.storyworld.world import HATS, KINDS, PATTERNS, Actor, ClipSpec
+from storymem_backbones.tiny.settings import WEIGHTS
+from storymem_backbones.training.storyworld_stories import held_out_story, pictures
+from storymem_backbones.wan.lora import load_m2v_lora
+from storymem_backbones.wan.manifest import read_manifest
+from storymem_backbones.wan.pipeline import WanMemoryPipeline
+from storymem_backbones.wan.shot import Sampling, ShotInputs
+
+FIRST_STORY = 900
+
+
+@dataclass(frozen=True)
+class Case:
+    """One clip to make, what it remembers, and its seed."""
+
+    spec: ClipSpec
+    memory: tuple[NDArray[np.uint8], ...]
+    seed: int
+
+
+def kinds_in(spec: ClipSpec) -> set[str]:
+    """The kinds of its characters."""
+    return {actor.look.kind for actor in spec.actors}
+
+
+def case(seed: int) -> Case | None:
+    """The last clip of a story that begins with a cut and shows someone again; None if there is none."""
+    story = held_out_story(seed)
+    for at in range(len(story) - 1, 2, -1):
+        again = [i for i in range(at) if kinds_in(story[i]) & kinds_in(story[at])]
+        if story[at].overlap == 0 and story[at].actors[0].look.kind in {k for i in again for k in kinds_in(story[i])}:
+            others = [i for i in range(at) if i not in again[-3:]]
+            frames = pictures(story, torch.device("cpu")).permute(0, 2, 3, 4, 1).numpy()
+            kept = sorted([*again[-3:], *others[-1:]])
+            return Case(story[at], tuple(frames[i, 8] for i in kept), seed)
+    return None
+
+
+def load(folder: Path) -> WanMemoryPipeline:
+    """The model with its memory LoRA, in float32 on the CPU."""
+    pipeline = WanMemoryPipeline.from_pretrained(folder).to(torch.float32)
+    pipeline.text_tokens = read_manifest(folder).text_tokens
+    load_m2v_lora(pipeline.transformer, folder / "lora" / "backbone.safetensors")
+    pipeline.set_memory_shift(read_manifest(folder).memory_shift)
+    return pipeline
+
+
+@torch.no_grad()
+def errors(readout: Readout, frames: NDArray[np.uint8], actor: Actor) -> tuple[float, float, float]:
+    """Mean absolute colour error, share of accessories that are right, whether the kind is found."""
+    clip = torch.from_numpy(frames)[None].permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+    answers = over_clip(readout(clip[:, ::READ_EVERY]))
+    seen = {name: value[0, KINDS.index(actor.look.kind)] for name, value in answers.figures.items()}
+    colours = torch.cat([seen["coat"], seen["outfit"]]) - torch.tensor((*actor.look.coat, *actor.look.outfit))
+    right = (
+        HATS[int(seen["hat"].argmax())] == actor.look.hat,
+        bool(seen["scarf"] > 0) == actor.look.scarf,
+        PATTERNS[int(seen["pattern"].argmax())] == actor.look.pattern,
+    )
+    return float(colours.abs().mean()), sum(right) / 3, float(seen["present"] >= 0.5)
+
+
+def run(pipeline: WanMemoryPipeline, readout: Readout, cases: list[Case], sampling: Sampling, memory: bool) -> str:
+    """One row of the table."""
+    rows = []
+    for one in cases:
+        shot = ShotInputs(canonical_caption(one.spec), "", 160, 96, 17, one.seed, memory=one.memory if memory else ())
+        frames = pipeline(shot, sampling)
+        rows += [errors(readout, frames, actor) for actor in one.spec.actors]
+    drift, accessories, found = np.mean(rows, axis=0)
+    return f"| {drift:.3f} | {accessories:.2f} | {found:.2f} | {len(rows)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--stories", type=int, default=30)
+    parser.add_argument("--memory-guidance", type=float, nargs="+", default=[1.0, 2.0])
+    arguments = parser.parse_args()
+    pipeline, readout = load(arguments.weights), load_readout(SHIPPED)
+    found = [case(FIRST_STORY + index) for index in range(arguments.stories)]
+    cases = [one for one in found if one is not None]
+    plain = Sampling(8, 4.0, guidance_high=1, guidance_low=1)
+    print("| memory | colour error | accessories | found | characters |\n|---|---|---|---|---|")
+    print("| none", run(pipeline, readout, cases, plain, memory=False), flush=True)
+    for guidance in arguments.memory_guidance:
+        sampling = plain.replaced(memory_guidance=guidance)
+        print(f"| guidance {guidance:g}", run(pipeline, readout, cases, sampling, memory=True), flush=True)
+
+
+if __name__ == "__main__":
+    main()
