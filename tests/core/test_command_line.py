@@ -512,6 +512,16 @@ def test_graph_writes_every_form(run: Run, tmp_path: Path, tale: Path) -> None:
     assert json.loads(run("graph", tale, "--format", "json", "--policy", "none", cwd=tmp_path))["critical_path"]
 
 
+def test_a_graph_needs_no_model(tmp_path: Path, tale: Path) -> None:
+    code = "import sys; from storymem.cli.main import app; app(sys.argv[1:], standalone_mode=False); "
+    code += "sys.exit('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "graph", str(tale), "-o", "graph.svg"], cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "graph.svg").is_file()
+
+
 def test_doctor_looks_at_this_machine(program: Program, tmp_path: Path) -> None:
     done = program("doctor", "--json", cwd=tmp_path)
     (checks,) = json_lines(done.stdout)

@@ -9,6 +9,7 @@ import typer
 
 from storymem.cli import options
 
+_LIGHT = "animatic"
 FORMATS = {".mmd": "mermaid", ".dot": "dot", ".json": "json", ".svg": "svg"}
 
 
@@ -37,7 +38,9 @@ def graph(
         raise SettingsError(f"--format {form}: use {', '.join(FORMATS.values())}")
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, {"policy": policy})
-    with tempfile.TemporaryDirectory() as unused, Storyteller(unused, resolved.explicit, plugins=host) as teller:
+    # Which shots wait for which is not the model's business: without a choice, one that loads nothing will do.
+    given = {"backbone": _LIGHT, **resolved.explicit}
+    with tempfile.TemporaryDirectory() as unused, Storyteller(unused, given, plugins=host) as teller:
         built = teller.plan(script).graph
     text = str(getattr(export, f"to_{form}")(built))
     if out is None:

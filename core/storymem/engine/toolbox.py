@@ -76,11 +76,13 @@ class ToolboxRecipe:
         """Build all plugins; raises what :meth:`PluginHost.build` raises, and for a missing encoder."""
         host = host or PluginHost(self.plugin_files)
         settings = self.settings
+        # First: it decides what suits it, so what it lacks is the most useful complaint.
+        backbone = self.one(host, Kind.BACKBONE, "backbone", settings.backbone, Backbone)
         encoder = None
         if settings.encoder is not None or "encoder" in self.instances:
             encoder = self.one(host, Kind.ENCODER, "encoder", settings.encoder, ImageTextEncoder)
         toolbox = Toolbox(
-            backbone=self.one(host, Kind.BACKBONE, "backbone", settings.backbone, Backbone),
+            backbone=backbone,
             selector=self.one(host, Kind.KEYFRAME_SELECTOR, "selector", settings.selector, KeyframeSelector),
             filters=_filters(host, "filters", settings.filters),
             encoder=encoder,
