@@ -26,4 +26,5 @@ def test_trajectory(unipc_golden, steps, shift):
     wanted = unipc_golden.tensor(f"N{steps}_shift{shift}_traj_every5")
     after = [1, 2, 3, steps // 2 + 1, steps]
     got = torch.stack([dict(kept)[n] for n in after])
-    torch.testing.assert_close(got, wanted, atol=0, rtol=0)
+    # The same arithmetic, to the last bit on the processor that wrote the golden file; others round sums otherwise.
+    torch.testing.assert_close(got, wanted, atol=2e-6, rtol=0)

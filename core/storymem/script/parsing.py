@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,16 +109,34 @@ def _yaml(text: str) -> Any:
                 raise ValueError(f"line {node.start_mark.line + 1}: a key is given twice in one table")
             return table
 
+    _check_events(text)
+    return yaml.load(text, Loader=Loader)
+
+
+def _check_events(text: str) -> None:
+    """Refuse deep nesting and aliases on YAML's flat stream of events: building the tree recurses in C."""
+    import yaml
+
     depth = 0
-    # Depth and aliases are checked on the flat event stream: building the tree recurses in C.
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for event in _yaml_events(text):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
             raise ScriptError(f"line {line}: YAML aliases (*{event.anchor}) are not allowed")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise ScriptError(f"line {line}: is nested deeper than {MAX_DEPTH} levels")
-    return yaml.load(text, Loader=Loader)
+
+
+def _yaml_events(text: str) -> Iterator[Any]:
+    import yaml
+
+    try:
+        yield from yaml.parse(text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        # libyaml looks ahead, and newer ones give up at a limit of their own before the events of the first levels are out.
+        if "nesting depth" in (error.problem or ""):
+            raise ScriptError(f"is nested deeper than {MAX_DEPTH} levels") from error
+        raise
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
