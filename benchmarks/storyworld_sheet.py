@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from storymem.media.images import encode_png
-from storymem_backbones.storyworld.render import render
+from storymem_backbones.storyworld.render import as_bytes, render
 from storymem_backbones.storyworld.sample import sample_look, sample_setting, sample_shot
 from storymem_backbones.storyworld.stills import still
 from storymem_backbones.storyworld.world import KINDS, PLACES, SIZES, TIMES, ClipSpec
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     arguments = parser.parse_args()
     pictures = render(specs(arguments.seed, arguments.count), frames=1, height=96, width=160)[:, 0]
-    frames = ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    frames = as_bytes(pictures).permute(0, 2, 3, 1).numpy()
     arguments.out.write_bytes(encode_png(sheet(frames)))
 
 

@@ -21,9 +21,9 @@ from storymem_backbones.storyworld.caption import canonical_caption
 from storymem_backbones.storyworld.metric import SHIPPED
 from storymem_backbones.storyworld.readout import READ_EVERY, Readout, load_readout, over_clip
 from storymem_backbones.storyworld.world import HATS, KINDS, PATTERNS, Actor, ClipSpec
-from storymem_backbones.tiny.settings import WEIGHTS
+from storymem_backbones.tiny.settings import WEIGHTS, TinySettings
 from storymem_backbones.training.storyworld_stories import held_out_story, pictures
-from storymem_backbones.wan.lora import load_m2v_lora
+from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.shot import Sampling, ShotInputs
@@ -60,11 +60,7 @@ def case(seed: int) -> Case | None:
 
 def load(folder: Path) -> WanMemoryPipeline:
     """The model with its memory LoRA, in float32 on the CPU."""
-    pipeline = WanMemoryPipeline.from_pretrained(folder).to(torch.float32)
-    pipeline.text_tokens = read_manifest(folder).text_tokens
-    load_m2v_lora(pipeline.transformer, folder / "lora" / "backbone.safetensors")
-    pipeline.set_memory_shift(read_manifest(folder).memory_shift)
-    return pipeline
+    return build_pipeline(folder, TinySettings(weights=str(folder)), read_manifest(folder))
 
 
 @torch.no_grad()

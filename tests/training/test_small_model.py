@@ -108,9 +108,9 @@ def test_weights_shift_the_loss_to_where_they_are():
     predicted = torch.zeros(1, 16, 3, 2, 2)
     predicted[:, :, 2, 0, 0] = 1  # wrong in one of the four places of the only target latent that counts
     weight = torch.ones(1, 2, 2, 2)
-    assert float(flow_loss(predicted, clean, noise, 1, 0.0, weight)) == pytest.approx(1 / 8)
+    assert float(flow_loss(predicted, noise - clean, 1, 0.0, weight)) == pytest.approx(1 / 8)
     weight[:, 1, 0, 0] = 5
-    assert float(flow_loss(predicted, clean, noise, 1, 0.0, weight)) == pytest.approx(5 / 12)
+    assert float(flow_loss(predicted, noise - clean, 1, 0.0, weight)) == pytest.approx(5 / 12)
 
 
 def test_equal_weights_change_nothing(tmp_path):
@@ -154,7 +154,7 @@ def test_on_a_processor_recorded_steps_are_plain_steps():
         return loss.detach()
 
     run = GraphedSteps(step, torch.device("cpu"))
-    set_learning_rate(optimizer, [0.5])
+    set_learning_rate(optimizer, 0.5)
     assert float(run(target=torch.tensor(3.0))) == 4.0
     assert float(parameter.detach()) == 3.0
 
@@ -177,7 +177,7 @@ def test_on_a_gpu_a_recorded_step_does_what_the_plain_one_does():
         run = GraphedSteps(step, torch.device("cuda")) if recorded else step
         found = []
         for index in range(12):
-            set_learning_rate(optimizer, [0.1 / (index + 1)])
+            set_learning_rate(optimizer, 0.1 / (index + 1))
             x = torch.full((4 + 2 * (index % 2), 8), 1.0 + index, device="cuda")
             found.append(float(run(x=x)))
         return found

@@ -89,9 +89,9 @@ def test_the_loss_is_that_of_the_flow_on_target_latents_alone():
     right = noise - clean
     wrong_memory = right.clone()
     wrong_memory[:, :, :2] += 1
-    assert float(flow_loss(right, clean, noise, 2, 0.0)) == 0
-    assert float(flow_loss(wrong_memory, clean, noise, 2, 0.0)) == 0
-    assert float(flow_loss(wrong_memory, clean, noise, 2, 0.5)) == pytest.approx(0.5)
+    assert float(flow_loss(right, noise - clean, 2, 0.0)) == 0
+    assert float(flow_loss(wrong_memory, noise - clean, 2, 0.0)) == 0
+    assert float(flow_loss(wrong_memory, noise - clean, 2, 0.5)) == pytest.approx(0.5)
     assert torch.equal(add_noise(clean, noise, torch.tensor([0.0, 1.0]))[0], clean[0])
 
 

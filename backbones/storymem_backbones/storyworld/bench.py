@@ -27,7 +27,7 @@ from storymem.storyboard import Storyboard
 from storymem_backbones.storyworld.episodes import Episode, sample_chain, sample_episode, story_script
 from storymem_backbones.storyworld.metric import StoryworldMetric
 from storymem_backbones.storyworld.metrics import Measures, merged
-from storymem_backbones.storyworld.render import render
+from storymem_backbones.storyworld.render import as_bytes, render
 from storymem_backbones.storyworld.world import FPS
 
 RENDERER = "renderer"  # the row of the floor
@@ -81,7 +81,7 @@ def episodes_of(tier: str, stories: int) -> list[Episode]:
 def _rendered_film(episode: Episode) -> _Film:
     """The episode as the renderer draws it, without the frames that repeat the previous shot."""
     board = Storyboard(story_script(episode))
-    pictures = ((render([shot.spec for shot in episode.shots]) + 1) * 127.5).round().byte()
+    pictures = as_bytes(render([shot.spec for shot in episode.shots]))
     frames: Frames = pictures.permute(0, 1, 3, 4, 2).contiguous().numpy()
     finished = tuple(
         FinishedShot(place, Clip(clip[shot.spec.overlap :], FPS), ())

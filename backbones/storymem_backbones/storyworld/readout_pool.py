@@ -16,7 +16,7 @@ from torch import Tensor
 from storymem_backbones.storyworld.augment import softened
 from storymem_backbones.storyworld.episodes import Split, sample_episode, went_on
 from storymem_backbones.storyworld.readout import READ_EVERY
-from storymem_backbones.storyworld.render import render
+from storymem_backbones.storyworld.render import as_bytes, render
 from storymem_backbones.storyworld.sample import sample_spec
 from storymem_backbones.storyworld.truth import Truth, truth_of
 from storymem_backbones.storyworld.world import MOTIONS, PANS, ClipSpec
@@ -90,15 +90,11 @@ def mirrored(truth: Truth, count: int) -> Truth:
     )
 
 
-def _as_bytes(clips: Tensor) -> Tensor:
-    return ((clips + 1) * 127.5).round().clamp(0, 255).byte()
-
-
 def _soft_clips(specs: Sequence[ClipSpec], generator: torch.Generator) -> Tensor:
     """Renders as bytes, half of the frames with the mild faults of a generated clip."""
     clips = render(specs, device=generator.device, chunk=_RENDERED_AT_ONCE)[:, ::READ_EVERY]
     return torch.cat(
-        [_as_bytes(softened(part.flatten(0, 1), generator)).view(part.shape) for part in torch.split(clips, 64)]
+        [as_bytes(softened(part.flatten(0, 1), generator)).view(part.shape) for part in torch.split(clips, 64)]
     )
 
 

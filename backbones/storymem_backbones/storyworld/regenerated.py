@@ -14,7 +14,6 @@ from torch import Tensor
 
 from storymem_backbones.storyworld.caption import canonical_caption
 from storymem_backbones.storyworld.world import ClipSpec
-from storymem_backbones.wan.conditioning import conditioning_mask
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.quiet import quiet_libraries
@@ -37,7 +36,6 @@ class Regenerator:
         with quiet_libraries():
             self._pipeline = WanMemoryPipeline.from_pretrained(folder).to(torch.float32).to(device)
         self._pipeline.text_tokens = read_manifest(folder).text_tokens
-        self._empty: Tensor | None = None
 
     @torch.no_grad()
     def __call__(self, specs: Sequence[ClipSpec], clips: Tensor, noise: float, generator: torch.Generator) -> Tensor:
@@ -52,11 +50,13 @@ class Regenerator:
         Returns:
             Their frames, uint8 (B, F, 3, H, W).
         """
-        text = torch.cat([self._text(canonical_caption(spec), clips) for spec in specs])
+        frames, height, width = clips.shape[2:]
+        shots = [ShotInputs(canonical_caption(spec), "", width, height, frames, 0) for spec in specs]
+        text = torch.cat([self._pipeline.encode_text(shot, _UNGUIDED) for shot in shots]).to(clips.device)
+        y = torch.cat([self._pipeline.encode_conditioning(shot) for shot in shots]).to(clips.device)
         latents = self._pipeline.encode_video(clips)
         fresh = torch.randn(latents.shape, generator=generator).to(latents)
         latents = (1 - noise) * latents + noise * fresh
-        y = self._no_condition(clips).expand(len(clips), -1, -1, -1, -1)
         for step in range(_STEPS):
             level = noise * (1 - step / _STEPS)
             timestep = torch.full((len(clips),), 1000 * level, device=latents.device)
@@ -64,17 +64,3 @@ class Regenerator:
             latents = latents - noise / _STEPS * flow
         made = [torch.from_numpy(self._pipeline.decode(latents[i : i + 1])) for i in range(len(latents))]
         return torch.stack(made).permute(0, 1, 4, 2, 3)
-
-    def _text(self, caption: str, clips: Tensor) -> Tensor:
-        frames, height, width = clips.shape[2:]
-        text: Tensor = self._pipeline.encode_text(ShotInputs(caption, "", width, height, frames, 0), _UNGUIDED)
-        return text
-
-    def _no_condition(self, clips: Tensor) -> Tensor:
-        """(1, 20, T, h, w): no memory, no given frame."""
-        if self._empty is None:
-            latents = self._pipeline.encode_video(torch.zeros_like(clips[:1]))
-            mask = conditioning_mask(0, latents.shape[2], 0).to(latents)
-            grid = mask[None, :, :, None, None].expand(1, -1, -1, *latents.shape[-2:])
-            self._empty = torch.cat([grid, latents], dim=1)
-        return self._empty

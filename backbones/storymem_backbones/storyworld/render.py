@@ -21,6 +21,7 @@ from storymem_backbones.storyworld.props import draw_prop
 from storymem_backbones.storyworld.scenery import Scene
 from storymem_backbones.storyworld.world import FRAMES, INDOOR, KINDS, PLACES, PROPS, ClipSpec
 
+HEIGHT, WIDTH = 96, 160  # pixels of the usual picture
 HORIZON = 0.25  # height of the horizon in world units
 FRAME_HEIGHT = (2.25, 1.3, 0.78)  # world units that the frame's height shows, by shot size
 EYE_LEVEL = (0.74, 0.58, 0.66)  # height of the middle of the frame, by shot size
@@ -166,9 +167,8 @@ def _vignette(canvas: Canvas, view: _View) -> Tensor:
     return canvas.rgb * (1.0 - 0.16 * far.clamp(0, 1.6) ** 2 / 1.6)[:, None]
 
 
-def _render_chunk(
-    specs: Sequence[ClipSpec], frames: int, height: int, width: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _staged(specs: Sequence[ClipSpec], frames: int, height: int, width: int, device: torch.device) -> _Stage:
+    """The clips without their characters."""
     batch = pack(specs, device)
     count = len(specs) * frames
     blank = Canvas(torch.zeros(count, 3, height, width, device=device), torch.ones(count, 3, device=device))
@@ -177,20 +177,23 @@ def _render_chunk(
         stage.paint_place(place, clips)
     for prop, clips in _groups(batch.prop, PROPS):
         stage.draw_prop(prop, clips)
-    empty = stage.canvas.rgb.clone()
+    return stage
+
+
+def _finished(stage: _Stage) -> Tensor:
+    """Pictures (B, T, 3, H, W) with the characters drawn in."""
     for slot in range(SLOTS):
         stage.draw_actors(slot)
-    figures = (stage.canvas.rgb != empty).any(1)
     pictures = _vignette(stage.canvas, stage.view).clamp(0, 1) * 2 - 1
-    return pictures.view(len(specs), frames, 3, height, width), figures.view(len(specs), frames, height, width)
+    return pictures.view(-1, stage.frames, *pictures.shape[1:])
 
 
 @torch.no_grad()
 def render(
     specs: Sequence[ClipSpec],
     frames: int = FRAMES,
-    height: int = 96,
-    width: int = 160,
+    height: int = HEIGHT,
+    width: int = WIDTH,
     device: torch.device | str = "cpu",
     chunk: int = 128,
 ) -> Tensor:
@@ -207,26 +210,34 @@ def render(
     Returns:
         Float pictures in [-1, 1], (B, T, 3, height, width), RGB, on `device`.
     """
-    return render_with_figures(specs, frames, height, width, device, chunk)[0]
+    target = torch.device(device)
+    if not specs:
+        return torch.empty(0, frames, 3, height, width, device=target)
+    return torch.cat([_finished(_staged(part, frames, height, width, target)) for part in _chunks(specs, chunk)])
 
 
 @torch.no_grad()
 def render_with_figures(
-    specs: Sequence[ClipSpec],
-    frames: int = FRAMES,
-    height: int = 96,
-    width: int = 160,
-    device: torch.device | str = "cpu",
-    chunk: int = 128,
+    specs: Sequence[ClipSpec], device: torch.device | str = "cpu", chunk: int = 128
 ) -> tuple[Tensor, Tensor]:
-    """Draw clips and say where the characters are: pictures as `render`, and bool (B, T, height, width)."""
-    target = torch.device(device)
-    if not specs:
-        shape = (0, frames, height, width)
-        return torch.empty(0, frames, 3, *shape[2:], device=target), torch.empty(shape, dtype=torch.bool, device=target)
-    parts = [
-        _render_chunk(specs[start : start + chunk], frames, height, width, target)
-        for start in range(0, len(specs), chunk)
-    ]
-    pictures, figures = zip(*parts, strict=True)
+    """Draw clips of the usual size and say where the characters are: pictures as `render`, and bool (B, T, H, W).
+
+    At least one clip.
+    """
+    pictures, figures = list[Tensor](), list[Tensor]()
+    for part in _chunks(specs, chunk):
+        stage = _staged(part, FRAMES, HEIGHT, WIDTH, torch.device(device))
+        empty = stage.canvas.rgb.clone()
+        pictures.append(_finished(stage))
+        figures.append((stage.canvas.rgb != empty).any(1).view(-1, FRAMES, HEIGHT, WIDTH))
     return torch.cat(pictures), torch.cat(figures)
+
+
+def as_bytes(pictures: Tensor) -> Tensor:
+    """Pictures in [-1, 1] as uint8, the same shape."""
+    return ((pictures + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+def _chunks(specs: Sequence[ClipSpec], size: int) -> Iterator[Sequence[ClipSpec]]:
+    for start in range(0, len(specs), size):
+        yield specs[start : start + size]

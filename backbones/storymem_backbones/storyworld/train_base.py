@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from diffusers import WanTransformer3DModel
@@ -20,8 +20,8 @@ from transformers import UMT5Config, UMT5EncoderModel
 from storymem_backbones.training.batch import M2VBatch
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.clips import ClipTensors
-from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
-from storymem_backbones.training.graphed import GraphedSteps, set_learning_rate
+from storymem_backbones.training.flow import SigmaRange, flow_loss
+from storymem_backbones.training.graphed import GraphedSteps, adamw, learning_rate, set_learning_rate
 from storymem_backbones.training.muon import Muon
 
 if TYPE_CHECKING:
@@ -159,21 +159,18 @@ def with_text(clips: ClipTensors, tokens: torch.Tensor, encoder: UMT5EncoderMode
     return replace(clips, text=text, no_text=embed_text(encoder, _empty(tokens[0])[None])[0].bfloat16())
 
 
-def optimizers(model: TextToVideo, settings: BaseSettings, recorded: bool) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the transformer's blocks, AdamW for the rest; for recorded steps if asked."""
+def optimizers(
+    model: TextToVideo, settings: BaseSettings, recorded_on: torch.device | None
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the transformer's blocks, AdamW for the rest; for steps recorded there, if any are."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     matrices = [p for n, p in trained.items() if p.ndim == 2 and ".blocks." in f".{n}" and "text_encoder" not in n]
     chosen = {id(p) for p in matrices}
     rest = [p for p in trained.values() if id(p) not in chosen]
-
-    def rate(value: float) -> Any:
-        return torch.tensor(value, device=rest[0].device) if recorded else value
-
-    options: dict[str, Any] = {"weight_decay": settings.weight_decay, "betas": (0.9, 0.98)}
-    options |= {"fused": True, "capturable": True} if recorded else {}
+    decay = settings.weight_decay
     return [
-        Muon(matrices, rate(settings.muon_learning_rate), settings.weight_decay),
-        torch.optim.AdamW(rest, lr=rate(settings.learning_rate), **options),
+        Muon(matrices, learning_rate(settings.muon_learning_rate, recorded_on), decay),
+        adamw(rest, settings.learning_rate, recorded_on, weight_decay=decay, betas=(0.9, 0.98)),
     ]
 
 
@@ -197,6 +194,7 @@ class BaseTrainer:
         settings: BaseSettings,
     ) -> None:
         self._accelerator, self._settings, self._tokens = accelerator, settings, tokens
+        self._sigmas = SigmaRange(settings.shift, density="logit_normal")
         device = accelerator.device
         self.model = _model(settings, vocabulary).to(device)
         self._clips = with_text(clips, tokens, self.model.text_encoder) if settings.start_from else clips
@@ -204,8 +202,8 @@ class BaseTrainer:
             self.model.transformer.compile_repeated_blocks()
         self._wrapped = accelerator.prepare(self.model)
         recorded = settings.start_from is not None and device.type == "cuda" and accelerator.num_processes == 1
-        self._steppers = optimizers(self.model, settings, recorded)
-        self._rates = [[settings.muon_learning_rate], [settings.learning_rate]]
+        self._steppers = optimizers(self.model, settings, device if recorded else None)
+        self._rates = (settings.muon_learning_rate, settings.learning_rate)
         self._update = GraphedSteps(self._optimise, device) if recorded else self._optimise
         self._generator = torch.Generator(device).manual_seed(1 + settings.seed * 1000 + accelerator.process_index)
 
@@ -216,8 +214,8 @@ class BaseTrainer:
         losses: list[torch.Tensor] = []
         step = 0
         while (progress := budget.progress(step)) < 1:
-            for stepper, rates in zip(self._steppers, self._rates, strict=True):
-                set_learning_rate(stepper, [rate * one_cycle(progress) for rate in rates])
+            for stepper, rate in zip(self._steppers, self._rates, strict=True):
+                set_learning_rate(stepper, rate * one_cycle(progress))
             losses.append(self._step())
             step += 1
             if step % 100 == 0:
@@ -227,25 +225,14 @@ class BaseTrainer:
 
     def _step(self) -> torch.Tensor:
         batch = draw_batch(self._clips, self._tokens, self._settings, self._generator)
-        noise = torch.randn(batch.video.shape, generator=self._generator, device=batch.video.device)
-        sigma = SigmaRange(self._settings.shift, density="logit_normal").draw(len(noise), self._generator)
-        weight = {} if batch.weight is None else {"weight": batch.weight}
-        return self._update(
-            clean=batch.video, noise=noise, sigma=sigma, y=batch.conditioning(), text=batch.text, **weight
-        )
+        return self._update(**batch.noisy(self._sigmas, self._generator))
 
     def _optimise(
-        self,
-        clean: torch.Tensor,
-        noise: torch.Tensor,
-        sigma: torch.Tensor,
-        y: torch.Tensor,
-        text: torch.Tensor,
-        weight: torch.Tensor | None = None,
+        self, inputs: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor, flow: torch.Tensor, **weight: torch.Tensor
     ) -> torch.Tensor:
         with self._accelerator.autocast():
-            predicted = self._wrapped(torch.cat([add_noise(clean, noise, sigma), y], dim=1), sigma, text)
-        loss = flow_loss(predicted, clean, noise, 0, 0.0, weight)
+            predicted = self._wrapped(inputs, sigma, text)
+        loss = flow_loss(predicted, flow, 0, 0.0, **weight)
         self._accelerator.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for stepper in self._steppers:

@@ -33,6 +33,7 @@ from storymem_backbones.storyworld.readout_accuracy import accuracy, scores_on
 from storymem_backbones.storyworld.readout_pool import RenderedPool, joined, regenerated_pool, rendered_pool, wait
 from storymem_backbones.storyworld.truth import Truth
 from storymem_backbones.training.budget import one_cycle
+from storymem_backbones.training.graphed import set_learning_rate
 
 log = logging.getLogger(__name__)
 
@@ -161,8 +162,7 @@ class _Trainer:
 
     def step(self, progress: float) -> None:
         """One step at this share of the run; the host runs ahead of the device."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * one_cycle(progress, warmup=0.05)
+        set_learning_rate(self.optimizer, self.settings.learning_rate * one_cycle(progress, warmup=0.05))
         clips, truth = self.pool.batch(self.settings.batch, self.generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             answers = self.readout(clips)

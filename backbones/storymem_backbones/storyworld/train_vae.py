@@ -20,6 +20,7 @@ from torch import nn
 
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.full_clip import decode_clip, encode_clip
+from storymem_backbones.training.graphed import set_learning_rate
 from storymem_backbones.training.muon import Muon
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class VAESettings(BaseModel):
     latent_noise: float = 0.03
     latent_penalty: float = 1e-3
     first_frame_weight: float = 3.0
-    start_from: str | None = None
+    start_from: Path | None = None
     inflate_start: bool = False
     decoder_only: bool = False
     compile: bool = True
@@ -160,7 +161,7 @@ def train_phase(
     """Train on clips of `frames` frames for `seconds`; the learning rate rises quickly and falls to zero."""
     model = ReconstructionLoss(channels_last(vae), settings)
     steppers = _optimizers(vae, settings.muon, learning_rate)
-    rates = [group["lr"] for stepper in steppers for group in stepper.param_groups]
+    rates = [stepper.param_groups[0]["lr"] for stepper in steppers]
     wrapped = accelerator.prepare(model)
     forward = torch.compile(wrapped, dynamic=False) if settings.compile else wrapped
     budget = Budget(None, seconds, accelerator.device)
@@ -168,8 +169,8 @@ def train_phase(
     errors: list[torch.Tensor] = []
     step = 0
     while (progress := budget.progress(step)) < 1:
-        for rate, group in zip(rates, (g for s in steppers for g in s.param_groups), strict=True):
-            group["lr"] = rate * one_cycle(progress)
+        for rate, stepper in zip(rates, steppers, strict=True):
+            set_learning_rate(stepper, rate * one_cycle(progress))
         with accelerator.autocast():
             loss, error = forward(clips(batch, frames))
         accelerator.backward(loss)
@@ -271,7 +272,7 @@ def train_vae(
     if accelerator.is_main_process:
         report = reconstruction_report(vae, test_clips)
         vae.save_pretrained(folder)
-        text = {"settings": settings.model_dump(), "report": report, "curve": [vars(p) for p in curve]}
+        text = {"settings": settings.model_dump(mode="json"), "report": report, "curve": [vars(p) for p in curve]}
         (folder / "training.json").write_text(json.dumps(text, indent=1))
     accelerator.wait_for_everyone()
     return vae

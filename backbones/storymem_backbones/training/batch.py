@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from storymem_backbones.training.flow import SigmaRange, add_noise
+
 MASK_CHANNELS = 4
 
 
@@ -50,6 +52,20 @@ class M2VBatch:
         mask = (frame[None] < self.memory_frames + self.known[:, None]).to(latents)
         grid = mask[:, None, :, None, None].expand(-1, MASK_CHANNELS, -1, *latents.shape[-2:])
         return torch.cat([grid, latents], dim=1)
+
+    def noisy(self, sigmas: SigmaRange, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """What a training step is given: the batch with noise on it, one draw of levels and noise.
+
+        Returns:
+            inputs (B, 36, M+T, h, w), sigma (B,), text, flow (B, 16, M+T, h, w) that is to be predicted, and weight
+            if the batch has one.
+        """
+        clean = self.clean
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        sigma = sigmas.draw(len(clean), generator)
+        inputs = torch.cat([add_noise(clean, noise, sigma), self.conditioning()], dim=1)
+        weight = {} if self.weight is None else {"weight": self.weight}
+        return {"inputs": inputs, "sigma": sigma, "text": self.text, "flow": noise - clean, **weight}
 
     def to(self, device: torch.device) -> M2VBatch:
         """The same batch on another device."""

@@ -49,8 +49,7 @@ def add_noise(clean: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> 
 
 def flow_loss(
     predicted: torch.Tensor,
-    clean: torch.Tensor,
-    noise: torch.Tensor,
+    flow: torch.Tensor,
     memory_frames: int,
     memory_weight: float,
     weight: torch.Tensor | None = None,
@@ -59,13 +58,12 @@ def flow_loss(
 
     Args:
         predicted: (B, C, M+T, h, w), as the model gives it.
-        clean: (B, C, M+T, h, w).
-        noise: (B, C, M+T, h, w).
+        flow: (B, C, M+T, h, w), noise - clean.
         memory_frames: M.
         memory_weight: 0 in the published recipe; more keeps the noisy copy of the memory on its path as well.
         weight: (B, T, h, w), how much each target latent counts, relative to the batch's mean; none in the recipe.
     """
-    error = (predicted.float() - (noise - clean)).square()
+    error = (predicted.float() - flow).square()
     target = error[:, :, memory_frames:]
     loss = target.mean() if weight is None else (target.mean(1) * weight).mean() / weight.mean()
     if memory_frames and memory_weight:

@@ -8,8 +8,9 @@ nothing about models or data.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,9 +77,22 @@ class GraphedSteps:
         return _Recorded(graph, fixed, loss)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rates: list[float]) -> None:
-    """Set each group's learning rate, in place where it is a tensor, as recorded steps read it."""
-    for rate, group in zip(rates, optimizer.param_groups, strict=True):
+def learning_rate(value: float, recorded_on: torch.device | None) -> Any:
+    """A learning rate as optimizers take it: a tensor on the device where steps are recorded, if they are."""
+    return value if recorded_on is None else torch.tensor(value, device=recorded_on)
+
+
+def adamw(
+    parameters: Iterable[torch.nn.Parameter], rate: float, recorded_on: torch.device | None, **options: Any
+) -> torch.optim.AdamW:
+    """AdamW with these options, in the form that a graph may hold if its steps are recorded."""
+    form: dict[str, Any] = {} if recorded_on is None else {"fused": True, "capturable": True}
+    return torch.optim.AdamW(parameters, lr=learning_rate(rate, recorded_on), **form, **options)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, in place where it is a tensor, as recorded steps read it."""
+    for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
         else:

@@ -23,8 +23,8 @@ from storymem_backbones.training.budget import Budget
 from storymem_backbones.training.clips import ClipStore
 from storymem_backbones.training.draw import StoryDraws
 from storymem_backbones.training.errors import TrainingError
-from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
-from storymem_backbones.training.graphed import GraphedSteps, set_learning_rate
+from storymem_backbones.training.flow import SigmaRange, flow_loss
+from storymem_backbones.training.graphed import GraphedSteps, adamw, set_learning_rate
 from storymem_backbones.training.merged_lora import multiply_merged
 from storymem_backbones.wan.lora import add_m2v_lora
 from storymem_backbones.wan.lora_file import LoraWeights, read_lora, write_lora
@@ -230,38 +230,24 @@ class LoraTrainer:
         self._rope.kept_tables = 64  # a recorded step keeps using the table it was recorded with
 
     def _new_optimizer(self) -> torch.optim.AdamW:
-        options: dict[str, Any] = {"weight_decay": self._lora.weight_decay, "betas": (0.9, 0.99)}
-        rate: float | torch.Tensor = self._lora.learning_rate
-        if self._loop.small_model and self._device.type == "cuda":
-            rate = torch.tensor(rate, device=self._device)
-            options |= {"fused": True, "capturable": True}
-        return torch.optim.AdamW(self._parameters, lr=rate, **options)
+        lora, recorded = self._lora, self._loop.small_model and self._device.type == "cuda"
+        where = self._device if recorded else None
+        return adamw(self._parameters, lora.learning_rate, where, weight_decay=lora.weight_decay, betas=(0.9, 0.99))
 
     def _train_step(self, progress: float) -> torch.Tensor:
-        set_learning_rate(self._optimizer, [self._learning_rate(progress)])
+        set_learning_rate(self._optimizer, self._learning_rate(progress))
         rank = self._accelerator.process_index
         batch = self._store.gather(self._draws(self._step, rank, self._loop.batch_size)).to(self._device)
         generator = torch.Generator(self._device).manual_seed(hash((self._loop.seed, self._step, rank, 1)) % 2**63)
-        clean = batch.clean
-        noise = torch.randn(clean.shape, generator=generator, device=self._device)
-        sigma = self._sigmas.draw(len(clean), generator)
         self._rope.memory_frames = batch.memory_frames
-        weight = {} if batch.weight is None else {"weight": batch.weight}
-        return self._update(clean=clean, noise=noise, sigma=sigma, y=batch.conditioning(), text=batch.text, **weight)
+        return self._update(**batch.noisy(self._sigmas, generator))
 
     def _optimise(
-        self,
-        clean: torch.Tensor,
-        noise: torch.Tensor,
-        sigma: torch.Tensor,
-        y: torch.Tensor,
-        text: torch.Tensor,
-        weight: torch.Tensor | None = None,
+        self, inputs: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor, flow: torch.Tensor, **weight: torch.Tensor
     ) -> torch.Tensor:
-        inputs = torch.cat([add_noise(clean, noise, sigma), y], dim=1).to(self._dtype)
         with self._accelerator.autocast():
-            predicted = self._model(inputs, 1000 * sigma, text.to(self._dtype), return_dict=False)[0]
-        loss = flow_loss(predicted, clean, noise, self._rope.memory_frames, self._lora.memory_weight, weight)
+            predicted = self._model(inputs.to(self._dtype), 1000 * sigma, text.to(self._dtype), return_dict=False)[0]
+        loss = flow_loss(predicted, flow, self._rope.memory_frames, self._lora.memory_weight, **weight)
         self._accelerator.backward(loss)
         self._accelerator.clip_grad_norm_(self._parameters, self._lora.gradient_clip)
         self._optimizer.step()

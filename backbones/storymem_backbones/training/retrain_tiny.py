@@ -49,8 +49,8 @@ def _stage_vae(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     device, rank = accelerator.device, accelerator.process_index
     pool = ClipPool(arguments.pool, _SEEDS_PER_RANK * rank, device)
     test = ClipPool(min(arguments.pool, 512), _SEEDS_PER_RANK * 50, device)
-    given = arguments.start_from and {"start_from": str(arguments.start_from / "vae")}
-    settings = VAESettings(**{**(given or {}), **json.loads(arguments.vae)})
+    start = arguments.start_from and arguments.start_from / "vae"
+    settings = VAESettings(**{"start_from": start, **json.loads(arguments.vae)})
     train_vae(pool, test, accelerator, settings, arguments.out / "work" / "vae")
 
 

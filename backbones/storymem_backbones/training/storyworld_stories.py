@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKLWan
 from torch.nn.functional import max_pool2d
 
-from storymem_backbones.storyworld.render import render_with_figures
+from storymem_backbones.storyworld.render import HEIGHT, WIDTH, as_bytes, render, render_with_figures
 from storymem_backbones.storyworld.sample import (
     sample_colour,
     sample_look,
@@ -23,6 +23,7 @@ from storymem_backbones.storyworld.sample import (
 )
 from storymem_backbones.storyworld.tokenizer import END, vocabulary
 from storymem_backbones.storyworld.world import (
+    FRAMES,
     INDOOR,
     KINDS,
     OUTDOOR,
@@ -38,13 +39,11 @@ from storymem_backbones.training.full_clip import encode_normalised
 
 CLIPS_PER_STORY = 8
 KEYFRAMES = 3
-FRAMES, HEIGHT, WIDTH = 17, 96, 160
 TEXT_TOKENS = 32
 VOCABULARY = vocabulary()
 _RENDER_BATCH = 512  # a call of the renderer costs the same for few clips as for many
-_FIGURES_COUNT = (
-    3.0  # more than scenery: a character's look is what memory is for, and it covers a third of the latents
-)
+# More than scenery: a character's look is what memory is for, and it covers a third of the latents.
+_FIGURES_COUNT = 3.0
 _GO_ON = 0.25  # share of clips without a cut
 _KEYFRAME_RANGES = ((0, 5), (6, 11), (12, 16))
 
@@ -84,16 +83,15 @@ def _going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
 
 def pictures(specs: Sequence[ClipSpec], device: torch.device) -> torch.Tensor:
     """Clips as uint8 (N, 3, 17, 96, 160) on `device`."""
-    return pictures_and_weights(specs, device)[0]
+    return as_bytes(render(specs, device=device, chunk=_RENDER_BATCH)).transpose(1, 2)
 
 
 def pictures_and_weights(specs: Sequence[ClipSpec], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Clips as `pictures`, and how much each of their latents counts in the loss: (N, 5, 12, 20) bfloat16."""
-    frames, figures = render_with_figures(specs, FRAMES, HEIGHT, WIDTH, device, chunk=_RENDER_BATCH)
-    clips = ((frames + 1) * 127.5).round().clamp(0, 255).byte().transpose(1, 2)
+    frames, figures = render_with_figures(specs, device, chunk=_RENDER_BATCH)
     where = max_pool2d(figures.half(), 8)  # a latent covers 8 x 8 pixels, and four frames after the first
     later = where[:, 1:].reshape(len(specs), -1, 4, *where.shape[2:]).amax(2)
-    return clips, (1 + _FIGURES_COUNT * torch.cat([where[:, :1], later], dim=1)).bfloat16()
+    return as_bytes(frames).transpose(1, 2), (1 + _FIGURES_COUNT * torch.cat([where[:, :1], later], dim=1)).bfloat16()
 
 
 def to_pixels(clips: torch.Tensor) -> torch.Tensor:

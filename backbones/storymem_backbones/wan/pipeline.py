@@ -7,7 +7,8 @@ own.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -191,7 +192,10 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             expert: Expert = "high" if uses_high_noise(value, sampling.boundary) else "low"
             flow = self._predict(expert, latents, y, text, timestep, sampling)
             if memory_frames and sampling.memory_guidance > 1:
-                alone = self._predict_without_memory(expert, latents, y, text, timestep, sampling, memory_frames)
+                with self._forgetting(expert):
+                    video, given = latents[:, :, memory_frames:], None if y is None else y[:, :, memory_frames:]
+                    # A context of its own, or caches would compare it with the pass that remembers.
+                    alone = self._predict(expert, video, given, text, timestep, sampling, context="_alone")
                 video = torch.lerp(alone, flow[:, :, memory_frames:], sampling.memory_guidance)
                 flow = torch.cat([flow[:, :, :memory_frames], video], dim=2)
             latents = scheduler.step(flow, timestep, latents, return_dict=False)[0]
@@ -235,25 +239,15 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             negative = self._run(expert, "uncond" + context, inputs, text[1:], timestep)
         return negative + guidance * (positive - negative)
 
-    def _predict_without_memory(
-        self,
-        expert: Expert,
-        latents: Tensor,
-        y: Tensor | None,
-        text: Tensor,
-        timestep: Tensor,
-        sampling: Sampling,
-        memory_frames: int,
-    ) -> Tensor:
-        """The flow of the video's latents as if nothing were remembered (1, 16, T, h, w)."""
+    @contextmanager
+    def _forgetting(self, expert: Expert) -> Iterator[None]:
+        """Positions of a clip without memory in front."""
         rope = self.experts[expert].rope
-        rope.memory_frames = 0
+        before, rope.memory_frames = rope.memory_frames, 0
         try:
-            video, given = latents[:, :, memory_frames:], None if y is None else y[:, :, memory_frames:]
-            # A context of its own, or caches would compare it with the pass that remembers.
-            return self._predict(expert, video, given, text, timestep, sampling, context="_alone")
+            yield
         finally:
-            rope.memory_frames = memory_frames
+            rope.memory_frames = before
 
     def _run(self, expert: Expert, name: str, inputs: Tensor, text: Tensor, timestep: Tensor) -> Tensor:
         transformer = self.experts[expert]

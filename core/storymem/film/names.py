@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from storymem.engine.shots import DoneShot
-from storymem.errors import MediaError
+from storymem.media.files import writing
 from storymem.store.objects import file_digest
 from storymem.store.runstore import RunStore
 
@@ -55,24 +54,16 @@ def publish(store: RunStore, names: Mapping[str, str]) -> None:
     """
     before = store.published()
     for name in sorted(set(before) - set(names)):
-        with _file_errors(store.folder / name):
+        with writing(store.folder / name):
             (store.folder / name).unlink(missing_ok=True)
     for name, digest in names.items():
         source = store.objects.path(digest, Path(name).suffix)
         target = store.folder / name
         if before.get(name) != digest or not _leads_to(target, source, digest):
-            with _file_errors(target):
+            with writing(target):
                 _link(source, target, store.temporary)
     if before != dict(names):
         store.set_published(names)
-
-
-@contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _leads_to(target: Path, source: Path, digest: str) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from storymem.errors import MediaError
 from storymem.media.clip import Frames, check_frames
+from storymem.media.files import writing
 
 #: Longest side of an accepted reference image, in pixels.
 MAX_SIDE = 8192
@@ -31,13 +32,10 @@ def write_png(path: Path, frame: Frames) -> None:
         MediaError: The file cannot be written.
     """
     data = encode_png(frame)
-    try:
-        with path.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
+    with writing(path), path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_png(path: Path) -> Frames:
