@@ -133,7 +133,7 @@ def _yaml_events(text: str) -> Iterator[Any]:
     try:
         yield from yaml.parse(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
-        # libyaml looks ahead, and newer ones give up at a limit of their own before the events of the first levels are out.
+        # libyaml looks ahead, and newer ones give up at a limit of their own before our count gets there.
         if "nesting depth" in (error.problem or ""):
             raise ScriptError(f"is nested deeper than {MAX_DEPTH} levels") from error
         raise
