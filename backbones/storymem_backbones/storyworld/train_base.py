@@ -7,7 +7,7 @@ frames. Memory is added afterwards by a LoRA alone (`training.lora_loop`), in th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,13 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 from transformers import UMT5Config, UMT5EncoderModel
 
-from storymem_backbones.training.batch import M2VBatch
+from storymem_backbones.training.averaging import WeightAverage
 from storymem_backbones.training.budget import Budget, one_cycle
-from storymem_backbones.training.clips import ClipTensors
+from storymem_backbones.training.draw import Draw
 from storymem_backbones.training.flow import SigmaRange, flow_loss
 from storymem_backbones.training.graphed import GraphedSteps, adamw, learning_rate, set_learning_rate
 from storymem_backbones.training.muon import Muon
+from storymem_backbones.training.story_pool import StoryPool, TextOf
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -33,9 +34,11 @@ class BaseSettings(BaseModel):
 
     Attributes:
         muon_learning_rate: For the matrices inside blocks (Muon); everything else uses AdamW.
-        first_frame: Share of samples, see `training.draw.SampleSettings`.
+        conditioned: Share of samples that are given the first frame or the first five.
+        shift: Of the noise levels, see `SigmaRange`.
         start_from: Folder of a transformer and a text encoder to go on from, instead of new ones. The text encoder is
-            then frozen, so that a LoRA trained with it stays right, and on one GPU steps are recorded (`graphed`).
+            then frozen, so that a LoRA trained with it stays right.
+        average_every: Steps between averagings of the ranks' weights (`averaging`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,11 +54,11 @@ class BaseSettings(BaseModel):
     learning_rate: float = 1e-3
     muon_learning_rate: float = 2.5e-3
     weight_decay: float = 0.01
-    first_frame: float = 0.3
-    motion_frames: float = 0.2
+    conditioned: float = 0.4
     text_dropout: float = 0.1
     shift: float = 3.0
     start_from: Path | None = None
+    average_every: int = 8
     compile: bool = True
     seed: int = 0
 
@@ -129,34 +132,19 @@ class TextToVideo(nn.Module):
         return flow
 
 
-def draw_batch(
-    clips: ClipTensors, tokens: torch.Tensor, settings: BaseSettings, generator: torch.Generator
-) -> M2VBatch:
-    """A batch without memory, on the clips' device; its text is ids (B, L) where the clips have no embeddings."""
-    device, count = clips.video.device, settings.batch
-    target = torch.randint(len(clips.video), (count,), generator=generator, device=device)
-    draw = torch.rand(count, generator=generator, device=device)
-    known = (draw < settings.first_frame + settings.motion_frames).long() + (draw < settings.motion_frames).long()
-    silent = torch.rand(count, generator=generator, device=device) < settings.text_dropout
-    video, weight = clips.video[target].float(), None if clips.weight is None else clips.weight[target].float()
-    texts, nothing = (clips.text, clips.no_text) if clips.text.numel() else (tokens, _empty(tokens[0]))
-    text = torch.where(silent.view(-1, *[1] * nothing.ndim), nothing[None], texts[target])
-    text = text.float() if text.is_floating_point() else text
-    return M2VBatch(video, video[:, :, :0], clips.conditions(target, known).float(), known, text, weight)
+def frozen_text(encoder: UMT5EncoderModel) -> TextOf:
+    """Text as embeddings (bfloat16) of an encoder that is not trained any more."""
+    return lambda tokens: embed_text(encoder, tokens).bfloat16()
 
 
-def _empty(ids: torch.Tensor) -> torch.Tensor:
-    """The empty text: the end token alone, (L,)."""
-    empty = torch.zeros_like(ids)
-    empty[0] = 1
-    return empty
-
-
-@torch.no_grad()
-def with_text(clips: ClipTensors, tokens: torch.Tensor, encoder: UMT5EncoderModel) -> ClipTensors:
-    """The clips with their embeddings (bfloat16) of a text encoder that is not trained any more."""
-    text = torch.cat([embed_text(encoder, part).bfloat16() for part in torch.split(tokens, 4096)])
-    return replace(clips, text=text, no_text=embed_text(encoder, _empty(tokens[0])[None])[0].bfloat16())
+def draw_single_shots(clips: int, settings: BaseSettings, generator: torch.Generator) -> Draw:
+    """A batch of clips that remember nothing."""
+    count = settings.batch
+    target = torch.randint(clips, (count,), generator=generator)
+    known = torch.rand(count, generator=generator) < settings.conditioned
+    silent = torch.rand(count, generator=generator) < settings.text_dropout
+    nothing = torch.empty(count, 0, dtype=torch.long)
+    return Draw(target, nothing, nothing, known.long(), silent)
 
 
 def optimizers(
@@ -178,34 +166,29 @@ class BaseTrainer:
     """One model being trained on encoded clips.
 
     Args:
-        clips: What on, see `ClipTensors`.
-        tokens: Their token ids (N, L).
-        vocabulary: Tokens there are.
-        accelerator: One already started.
+        model: On the accelerator's device.
+        pool: Clips, with embeddings as text if the text encoder is frozen.
+        accelerator: One already started; ranks train side by side and average their weights.
         settings: How.
     """
 
-    def __init__(
-        self,
-        clips: ClipTensors,
-        tokens: torch.Tensor,
-        vocabulary: int,
-        accelerator: Accelerator,
-        settings: BaseSettings,
-    ) -> None:
-        self._accelerator, self._settings, self._tokens = accelerator, settings, tokens
+    def __init__(self, model: TextToVideo, pool: StoryPool, accelerator: Accelerator, settings: BaseSettings) -> None:
+        self.model = model
+        self._pool, self._accelerator, self._settings = pool, accelerator, settings
         self._sigmas = SigmaRange(settings.shift, density="logit_normal")
         device = accelerator.device
-        self.model = _model(settings, vocabulary).to(device)
-        self._clips = with_text(clips, tokens, self.model.text_encoder) if settings.start_from else clips
         if settings.compile:
-            self.model.transformer.compile_repeated_blocks()
-        self._wrapped = accelerator.prepare(self.model)
-        recorded = settings.start_from is not None and device.type == "cuda" and accelerator.num_processes == 1
-        self._steppers = optimizers(self.model, settings, device if recorded else None)
+            model.transformer.compile_repeated_blocks()
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        # A text encoder that is trained reads values back to the host, which a recorded step may not.
+        recorded = settings.start_from is not None and device.type == "cuda"
+        self._steppers = optimizers(model, settings, device if recorded else None)
         self._rates = (settings.muon_learning_rate, settings.learning_rate)
         self._update = GraphedSteps(self._optimise, device) if recorded else self._optimise
-        self._generator = torch.Generator(device).manual_seed(1 + settings.seed * 1000 + accelerator.process_index)
+        self._average = WeightAverage(self._trained, settings.average_every)
+        seed = 1 + settings.seed * 1000 + accelerator.process_index
+        self._generator = torch.Generator(device).manual_seed(seed)
+        self._choices = torch.Generator().manual_seed(seed)
 
     def train(self) -> tuple[int, list[BasePoint]]:
         """Train to the end of the budget; returns the steps done and the curve."""
@@ -218,30 +201,33 @@ class BaseTrainer:
                 set_learning_rate(stepper, rate * one_cycle(progress))
             losses.append(self._step())
             step += 1
+            self._average(step)
             if step % 100 == 0:
                 curve.append(BasePoint(step, float(torch.stack(losses).mean())))
                 losses.clear()
+        self._average.now()
         return step, curve
 
     def _step(self) -> torch.Tensor:
-        batch = draw_batch(self._clips, self._tokens, self._settings, self._generator)
+        batch = self._pool.gather(draw_single_shots(self._pool.size.clips, self._settings, self._choices))
         return self._update(**batch.noisy(self._sigmas, self._generator))
 
     def _optimise(
         self, inputs: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor, flow: torch.Tensor, **weight: torch.Tensor
     ) -> torch.Tensor:
         with self._accelerator.autocast():
-            predicted = self._wrapped(inputs, sigma, text)
+            predicted = self.model(inputs, sigma, text)
         loss = flow_loss(predicted, flow, 0, 0.0, **weight)
         self._accelerator.backward(loss)
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self._trained, 1.0)
         for stepper in self._steppers:
             stepper.step()
             stepper.zero_grad()
         return loss.detach()
 
 
-def _model(settings: BaseSettings, vocabulary: int) -> TextToVideo:
+def base_model(settings: BaseSettings, vocabulary: int) -> TextToVideo:
+    """A new model, or the one to go on from, whose text encoder is frozen; float32, on the CPU."""
     torch.manual_seed(settings.seed)
     if settings.start_from is None:
         return TextToVideo(new_transformer(settings), new_text_encoder(settings, vocabulary))
@@ -251,24 +237,17 @@ def _model(settings: BaseSettings, vocabulary: int) -> TextToVideo:
 
 
 def train_base(
-    clips: ClipTensors,
-    tokens: torch.Tensor,
-    vocabulary: int,
-    accelerator: Accelerator,
-    settings: BaseSettings,
-    folder: Path,
-) -> TextToVideo:
-    """Train on encoded clips and their token ids; save transformer and text encoder (float32) below `folder`."""
-    trainer = BaseTrainer(clips, tokens, vocabulary, accelerator, settings)
-    steps, curve = trainer.train()
+    model: TextToVideo, pool: StoryPool, accelerator: Accelerator, settings: BaseSettings, folder: Path
+) -> None:
+    """Train on encoded clips; save transformer and text encoder (float32) below `folder`."""
+    steps, curve = BaseTrainer(model, pool, accelerator, settings).train()
     if accelerator.is_main_process:
-        trainer.model.transformer.save_pretrained(folder / "transformer")
-        trainer.model.text_encoder.save_pretrained(folder / "text_encoder")
+        model.transformer.save_pretrained(folder / "transformer")
+        model.text_encoder.save_pretrained(folder / "text_encoder")
         text = {
             "settings": settings.model_dump(mode="json"),
             "steps": steps,
             "curve": [vars(point) for point in curve],
         }
-        (folder / "base_training.json").write_text(json.dumps(text, indent=1))
+        (folder / "base.json").write_text(json.dumps(text, indent=1))
     accelerator.wait_for_everyone()
-    return trainer.model

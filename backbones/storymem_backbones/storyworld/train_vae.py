@@ -6,6 +6,7 @@ of the pixels and decode in about a second on two CPU cores. Knows nothing about
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, Wa
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from storymem_backbones.training.averaging import WeightAverage
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.full_clip import decode_clip, encode_clip
-from storymem_backbones.training.graphed import set_learning_rate
+from storymem_backbones.training.graphed import GraphedSteps, adamw, learning_rate, set_learning_rate
 from storymem_backbones.training.muon import Muon
 
 if TYPE_CHECKING:
@@ -41,8 +43,11 @@ class VAESettings(BaseModel):
         muon: Muon for convolution kernels (AdamW for the rest) instead of AdamW for all.
         start_from: Folder of a VAE to go on from, instead of a new one.
         inflate_start: That VAE has seen single frames only.
-        decoder_only: Leave the encoder of `start_from` as it is, so that models trained on its latents stay right.
+        anchor: Weight of the mean square by which latents differ from those of `start_from`, so that models trained
+            on its latents need little to get used to the new ones.
         first_frame_weight: The first frame counts this often in the loss: memory is encoded as first frames.
+        square_weight: Weight of the squared error, which the PSNR is made of, beside the absolute one.
+        average_every: Steps between averagings of the ranks' weights (`averaging`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,9 +66,11 @@ class VAESettings(BaseModel):
     latent_noise: float = 0.03
     latent_penalty: float = 1e-3
     first_frame_weight: float = 3.0
+    square_weight: float = 16.0
     start_from: Path | None = None
     inflate_start: bool = False
-    decoder_only: bool = False
+    anchor: float = 0.0
+    average_every: int = 8
     compile: bool = True
     seed: int = 0
 
@@ -120,24 +127,34 @@ def _average_or_repeat(layer: WanResample) -> None:
 
 
 class ReconstructionLoss(nn.Module):
-    """The VAE with its loss as one module, so that it is wrapped and compiled as one."""
+    """The VAE with its loss as one module, so that it is compiled as one.
 
-    def __init__(self, vae: AutoencoderKLWan, settings: VAESettings) -> None:
+    Args:
+        vae: What is trained.
+        settings: Weights of the parts.
+        anchor: A frozen VAE whose latents are to be kept near, see `VAESettings.anchor`.
+    """
+
+    def __init__(self, vae: AutoencoderKLWan, settings: VAESettings, anchor: AutoencoderKLWan | None = None) -> None:
         super().__init__()
-        self.vae = vae
+        self.vae, self.anchor = vae, anchor
         self._settings = settings
 
     def forward(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Clips (B, 3, F, H, W) -> (loss, mean squared error in [-1, 1] units)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._settings.decoder_only):
-            latents = encode_clip(self.vae, clips)
-        noisy = latents + self._settings.latent_noise * torch.randn_like(latents)
+        settings = self._settings
+        latents = encode_clip(self.vae, clips)
+        noisy = latents + settings.latent_noise * torch.randn_like(latents)
         error = decode_clip(self.vae, noisy).float() - clips.float()
-        weights = _frame_weights(error, self._settings.first_frame_weight)
-        pixel = (weights * (error.abs() + 8 * error.square())).mean()
+        weights = _frame_weights(error, settings.first_frame_weight)
+        pixel = (weights * (error.abs() + settings.square_weight * error.square())).mean()
         edges = (weights * error.diff(dim=-1).abs()).mean() + (weights * error.diff(dim=-2).abs()).mean()
-        penalty = self._settings.latent_penalty * latents.float().square().mean()
-        return pixel + 0.5 * edges + penalty, error.detach().square().mean()
+        loss = pixel + 0.5 * edges + settings.latent_penalty * latents.float().square().mean()
+        if self.anchor is not None:
+            with torch.no_grad():
+                before = encode_clip(self.anchor, clips).float()
+            loss = loss + settings.anchor * (latents.float() - before).square().mean()
+        return loss, error.detach().square().mean()
 
 
 def _frame_weights(error: torch.Tensor, first: float) -> torch.Tensor:
@@ -147,54 +164,79 @@ def _frame_weights(error: torch.Tensor, first: float) -> torch.Tensor:
     return (weights / weights.mean()).view(1, 1, -1, 1, 1)
 
 
-def train_phase(
-    vae: AutoencoderKLWan,
-    clips: Clips,
-    accelerator: Accelerator,
-    settings: VAESettings,
-    *,
-    frames: int,
-    batch: int,
-    seconds: float,
-    learning_rate: float,
-) -> list[VAEPoint]:
-    """Train on clips of `frames` frames for `seconds`; the learning rate rises quickly and falls to zero."""
-    model = ReconstructionLoss(channels_last(vae), settings)
-    steppers = _optimizers(vae, settings.muon, learning_rate)
-    rates = [stepper.param_groups[0]["lr"] for stepper in steppers]
-    wrapped = accelerator.prepare(model)
-    forward = torch.compile(wrapped, dynamic=False) if settings.compile else wrapped
-    budget = Budget(None, seconds, accelerator.device)
-    points: list[VAEPoint] = []
-    errors: list[torch.Tensor] = []
-    step = 0
-    while (progress := budget.progress(step)) < 1:
-        for rate, stepper in zip(rates, steppers, strict=True):
-            set_learning_rate(stepper, rate * one_cycle(progress))
-        with accelerator.autocast():
-            loss, error = forward(clips(batch, frames))
-        accelerator.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for stepper in steppers:
+@dataclass(frozen=True)
+class Phase:
+    """A stage of training: clips of `frames` frames in batches of `batch` for `seconds`."""
+
+    frames: int
+    batch: int
+    seconds: float
+    learning_rate: float
+
+
+class _PhaseTrainer:
+    """One phase: the learning rate rises quickly and falls to zero. Steps are recorded where the GPU allows it."""
+
+    def __init__(
+        self, model: ReconstructionLoss, clips: Clips, accelerator: Accelerator, settings: VAESettings, phase: Phase
+    ) -> None:
+        self._clips, self._accelerator, self._phase = clips, accelerator, phase
+        device = accelerator.device
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._rates, self._steppers = _optimizers(
+            model.vae, settings.muon, phase.learning_rate, device if device.type == "cuda" else None
+        )
+        self._forward = torch.compile(model, dynamic=False) if settings.compile else model
+        self._update = GraphedSteps(self._optimise, device)
+        self._average = WeightAverage(self._trained, settings.average_every)
+
+    def train(self) -> list[VAEPoint]:
+        """Train to the end of the phase; the curve."""
+        budget = Budget(None, self._phase.seconds, self._accelerator.device)
+        points, errors, step = list[VAEPoint](), list[torch.Tensor](), 0
+        while (progress := budget.progress(step)) < 1:
+            for rate, stepper in zip(self._rates, self._steppers, strict=True):
+                set_learning_rate(stepper, rate * one_cycle(progress))
+            errors.append(self._update(clips=self._clips(self._phase.batch, self._phase.frames)))
+            step += 1
+            self._average(step)
+            if step % 100 == 0:
+                mean = psnr(torch.stack(errors).mean())
+                points.append(VAEPoint(f"{self._phase.frames} frames", step, mean))
+                errors.clear()
+        self._average.now()
+        return points
+
+    def _optimise(self, clips: torch.Tensor) -> torch.Tensor:
+        with self._accelerator.autocast():
+            loss, error = self._forward(clips)
+        self._accelerator.backward(loss)
+        nn.utils.clip_grad_norm_(self._trained, 1.0)
+        for stepper in self._steppers:
             stepper.step()
             stepper.zero_grad()
-        errors.append(error)
-        step += 1
-        if step % 100 == 0:
-            points.append(VAEPoint(f"{frames} frames", step, psnr(torch.stack(errors).mean())))
-            errors.clear()
-    return points
+        result: torch.Tensor = error
+        return result
 
 
-def _optimizers(vae: AutoencoderKLWan, muon: bool, learning_rate: float) -> list[torch.optim.Optimizer]:
-    trained = {n: p for n, p in vae.named_parameters() if p.requires_grad}
+def _optimizers(
+    vae: AutoencoderKLWan, muon: bool, rate: float, recorded_on: torch.device | None
+) -> tuple[list[float], list[torch.optim.Optimizer]]:
+    """Highest learning rates and optimizers: Muon for kernels if asked for, AdamW for the rest."""
     kernels = [
-        p for n, p in trained.items() if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
+        p
+        for n, p in vae.named_parameters()
+        if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
     ]
     chosen = {id(p) for p in kernels}
-    rest = [p for p in trained.values() if id(p) not in chosen]
-    adamw = torch.optim.AdamW(rest, lr=min(learning_rate, 1e-3) if muon else learning_rate, betas=(0.9, 0.95))
-    return [Muon(kernels, learning_rate), adamw] if muon else [adamw]
+    rest = [p for p in vae.parameters() if id(p) not in chosen]
+    rest_rate = min(rate, 1e-3) if muon else rate
+    rates, steppers = [rest_rate], list[torch.optim.Optimizer]()
+    steppers.append(adamw(rest, rest_rate, recorded_on, betas=(0.9, 0.95)))
+    if muon:
+        rates.append(rate)
+        steppers.append(Muon(kernels, learning_rate(rate, recorded_on)))
+    return rates, steppers
 
 
 def channels_last(vae: AutoencoderKLWan) -> AutoencoderKLWan:
@@ -226,16 +268,23 @@ def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int = 8,
 
 @torch.no_grad()
 def reconstruction_report(vae: AutoencoderKLWan, clips: Clips, batches: int = 8, batch: int = 8) -> dict[str, float]:
-    """PSNR of whole clips, first frames and thirds (dB), and the mean colour shift from the first to the last third."""
-    squares, shifts = [], []
+    """How well clips come back.
+
+    Returns:
+        psnr: Mean of the clips' own PSNR (dB); psnr_pooled, psnr_first_frame, psnr_third_...: of the mean squared
+        error over all clips, which the worst ones decide; colour_shift: mean shift from the first to the last third.
+    """
+    squares, shifts, own = [], [], list[float]()
     for _ in range(batches):
         truth = clips(batch, 17)
         error = decode_clip(vae, encode_clip(vae, truth)).float().clamp(-1, 1) - truth.float()
         squares.append(error.square().mean(dim=(0, 1, 3, 4)))
+        own += [psnr(clip.square().mean()) for clip in error]
         shifts.append((error[:, :, -6:].mean(dim=(2, 3, 4)) - error[:, :, :6].mean(dim=(2, 3, 4))).abs().mean())
     by_frame = torch.stack(squares).mean(0)
     return {
-        "psnr": psnr(by_frame.mean()),
+        "psnr": sum(own) / len(own),
+        "psnr_pooled": psnr(by_frame.mean()),
         "psnr_first_frame": psnr(by_frame[0]),
         **{f"psnr_third_{i + 1}": psnr(by_frame[a:b].mean()) for i, (a, b) in enumerate(((0, 6), (6, 12), (12, 17)))},
         "colour_shift": float(torch.stack(shifts).mean() / 2),
@@ -247,28 +296,21 @@ def train_vae(
 ) -> AutoencoderKLWan:
     """Train, measure on test clips, save to `folder` (diffusers layout, float32) and return the VAE."""
     torch.manual_seed(settings.seed)
-    vae = AutoencoderKLWan.from_pretrained(settings.start_from) if settings.start_from else new_vae(settings)
-    vae = vae.float().to(accelerator.device)
-    if settings.decoder_only:
-        vae.encoder.requires_grad_(False)
-        vae.quant_conv.requires_grad_(False)
+    start = None if settings.start_from is None else AutoencoderKLWan.from_pretrained(settings.start_from)
+    vae = channels_last((start or new_vae(settings)).float().to(accelerator.device))
+    anchor = copy.deepcopy(vae).requires_grad_(False) if start is not None and settings.anchor else None
+    model = ReconstructionLoss(vae, settings, anchor)
     curve: list[VAEPoint] = []
     if settings.image_seconds:
-        curve += train_phase(
-            vae, clips, accelerator, settings,
-            frames=1, batch=settings.image_batch, seconds=settings.image_seconds, learning_rate=settings.learning_rate,
-        )  # fmt: skip
+        images = Phase(1, settings.image_batch, settings.image_seconds, settings.learning_rate)
+        curve += _PhaseTrainer(model, clips, accelerator, settings, images).train()
     if settings.inflate_start or (settings.image_seconds and settings.clip_seconds):
         inflate(vae)
     if settings.clip_seconds:
-        curve += train_phase(
-            vae, clips, accelerator, settings,
-            frames=17, batch=settings.clip_batch, seconds=settings.clip_seconds,
-            learning_rate=settings.clip_learning_rate,
-        )  # fmt: skip
-    if not settings.decoder_only:
-        with accelerator.autocast():
-            set_latent_statistics(vae, clips)
+        whole = Phase(17, settings.clip_batch, settings.clip_seconds, settings.clip_learning_rate)
+        curve += _PhaseTrainer(model, clips, accelerator, settings, whole).train()
+    with accelerator.autocast():
+        set_latent_statistics(vae, clips)
     if accelerator.is_main_process:
         report = reconstruction_report(vae, test_clips)
         vae.save_pretrained(folder)

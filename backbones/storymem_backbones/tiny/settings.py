@@ -18,4 +18,5 @@ class TinySettings(WanSettings):
     """The settings of :class:`WanSettings`, with the weights that come with the package and the processor to run on."""
 
     weights: str = str(WEIGHTS)
+    negative_prompt: str = ""
     profile: Annotated[str, NotInFingerprint()] = "cpu"

@@ -19,13 +19,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
+from storymem_backbones.training.averaging import WeightAverage
 from storymem_backbones.training.budget import Budget
 from storymem_backbones.training.clips import ClipStore
 from storymem_backbones.training.draw import StoryDraws
 from storymem_backbones.training.errors import TrainingError
 from storymem_backbones.training.flow import SigmaRange, flow_loss
-from storymem_backbones.training.graphed import GraphedSteps, adamw, set_learning_rate
+from storymem_backbones.training.graphed import GraphedSteps, adamw, learning_rate, set_learning_rate
 from storymem_backbones.training.merged_lora import multiply_merged
+from storymem_backbones.training.muon import Muon
 from storymem_backbones.wan.lora import add_m2v_lora
 from storymem_backbones.wan.lora_file import LoraWeights, read_lora, write_lora
 from storymem_backbones.wan.positions import MemoryRotaryPosEmbed, install_memory_rope
@@ -37,12 +39,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _ADAPTER = "m2v"
 _STATE = "training_state.pt"
+_AVERAGE_EVERY = 8  # steps of a small model
 
 
 class LoraSettings(BaseModel):
     """The LoRA's shape and optimisation (defaults: the published recipe).
 
     Attributes:
+        optimizer: Muon suits small models trained from scratch or nearly so; it takes a larger learning rate.
         start_from: A LoRA file to go on from, instead of a new LoRA; of the same rank.
     """
 
@@ -50,6 +54,7 @@ class LoraSettings(BaseModel):
 
     rank: int = Field(128, ge=1)
     alpha: float = Field(128, gt=0)
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = Field(1e-5, gt=0)
     decay_to_zero: bool = False
     warmup_steps: int = Field(100, ge=0)
@@ -67,7 +72,8 @@ class LoopSettings(BaseModel):
         seconds: Stop after this long if set (a rented machine); the schedule then follows the clock, and the run is
             not reproducible to the step.
         small_model: Record steps as CUDA graphs and multiply by merged weights (`graphed`, `merged_lora`): several
-            times faster where launching kernels takes longer than running them. One GPU, no gradient checkpointing.
+            times faster where launching kernels takes longer than running them. No gradient checkpointing; ranks
+            average their weights now and then instead of their gradients at every step (`averaging`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -155,11 +161,15 @@ class LoraTrainer:
         if loop.compile:
             transformer.compile_repeated_blocks(dynamic=True)  # M changes from step to step
         self._device = self._accelerator.device
-        if loop.small_model:
-            self._suit_small_model(transformer)
-        self._model, self._optimizer = self._accelerator.prepare(transformer, self._new_optimizer())
         self._step = 0
-        self._update = GraphedSteps(self._optimise, self._device) if loop.small_model else self._optimise
+        self._model: Any = transformer
+        self._optimizer: Any = None
+        self._update: Callable[..., torch.Tensor] = self._optimise
+        self._average: WeightAverage | None = None
+        if loop.small_model:
+            self._suit_small_model()
+        else:
+            self._model, self._optimizer = self._accelerator.prepare(transformer, self._new_optimizer())
 
     def resume(self) -> bool:
         """Go on from this folder's last checkpoint; False if there is none."""
@@ -189,6 +199,8 @@ class LoraTrainer:
         while (progress := budget.progress(self._step)) < 1:
             window.append(self._train_step(progress))
             self._step += 1
+            if self._average is not None:
+                self._average(self._step)
             if self._step % self._loop.log_every == 0:
                 curve.append((self._step, self._log(window, on_step)))
                 window.clear()
@@ -196,6 +208,8 @@ class LoraTrainer:
                 self.save()
         if window:
             curve.append((self._step, self._log(window, on_step)))
+        if self._average is not None:
+            self._average.now()
         self.save()
         return LoopResult(self.lora_path, self._step, curve[-1][1] if curve else math.nan, curve)
 
@@ -223,15 +237,19 @@ class LoraTrainer:
             partial.replace(self.lora_path)
         self._accelerator.wait_for_everyone()
 
-    def _suit_small_model(self, transformer: WanTransformer3DModel) -> None:
-        if self._accelerator.num_processes > 1:
-            raise TrainingError("loop.small_model: works on one GPU; start one process or set it to false")
-        multiply_merged(transformer)
+    def _suit_small_model(self) -> None:
+        multiply_merged(self._model)
         self._rope.kept_tables = 64  # a recorded step keeps using the table it was recorded with
+        self._model.to(self._device)
+        self._optimizer = self._new_optimizer()
+        self._update = GraphedSteps(self._optimise, self._device)
+        self._average = WeightAverage(self._parameters, _AVERAGE_EVERY)
 
-    def _new_optimizer(self) -> torch.optim.AdamW:
+    def _new_optimizer(self) -> torch.optim.Optimizer:
         lora, recorded = self._lora, self._loop.small_model and self._device.type == "cuda"
         where = self._device if recorded else None
+        if lora.optimizer == "muon":
+            return Muon(self._parameters, learning_rate(lora.learning_rate, where), lora.weight_decay)
         return adamw(self._parameters, lora.learning_rate, where, weight_decay=lora.weight_decay, betas=(0.9, 0.99))
 
     def _train_step(self, progress: float) -> torch.Tensor:

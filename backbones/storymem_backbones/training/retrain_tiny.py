@@ -2,17 +2,16 @@
 
     accelerate launch --num_processes 2 -m storymem_backbones.training.retrain_tiny --out DIR
 
-Stages (each can be run alone; later ones read what earlier ones left in DIR/work): `vae`, `encode`, `base`, `lora`,
-`export`. The paper's order: VAE, single-shot model, then only a LoRA for memory. With --start-from, parts that are not
-trained anew are those of an earlier model, and `base` and `lora` go on from it:
+Stages (each can be run alone; later ones read what earlier ones left in DIR/work): `vae`, `base`, `lora`, `export`. The
+paper's order: VAE, single-shot model, then only a LoRA for memory. With --start-from, parts that are not trained anew
+are those of an earlier model, and the stages go on from it:
 
-    python -m storymem_backbones.training.retrain_tiny --out DIR --start-from FOLDER --stages encode base lora export
+    python -m storymem_backbones.training.retrain_tiny --out DIR --start-from FOLDER --stages base lora export
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import shutil
 from pathlib import Path
@@ -20,29 +19,47 @@ from typing import TYPE_CHECKING
 
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
-from safetensors.torch import load_file, save_file
 from transformers import UMT5EncoderModel
 
 from storymem_backbones.storyworld.tokenizer import vocabulary
-from storymem_backbones.storyworld.train_base import BaseSettings, train_base, with_text
+from storymem_backbones.storyworld.train_base import BaseSettings, base_model, frozen_text, train_base
 from storymem_backbones.storyworld.train_vae import VAESettings, channels_last, train_vae
-from storymem_backbones.training.clips import ClipTensors
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.export_tiny import LORA as EXPORTED_LORA
 from storymem_backbones.training.export_tiny import export_tiny
 from storymem_backbones.training.flow import SigmaRange
 from storymem_backbones.training.lora_loop import LoopSettings, LoraJob, LoraSettings, LoraTrainer
-from storymem_backbones.training.storyworld_stories import CLIPS_PER_STORY, KEYFRAMES, ClipPool, encode_stories
+from storymem_backbones.training.story_pool import KEYFRAMES, PoolSize, StoryPool, TextOf, ids_as_they_are
+from storymem_backbones.training.storyworld_stories import CLIPS_PER_STORY, ClipPool
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-STAGES = ("vae", "encode", "base", "lora", "export")
-_SEEDS_PER_RANK = 10_000_000
+STAGES = ("vae", "base", "lora", "export")
+_SEEDS_PER_RANK, _BASE_SEEDS, _LORA_SEEDS = 10_000_000, 20, 70
 LORA = LoraSettings(
-    rank=64, alpha=64, learning_rate=3e-4, decay_to_zero=True, warmup_steps=50, weight_decay=0.0, memory_weight=0.3
+    rank=64,
+    alpha=64,
+    optimizer="muon",
+    learning_rate=8e-4,
+    decay_to_zero=True,
+    warmup_steps=200,
+    weight_decay=0.0,
+    memory_weight=0.2,
 )
-SAMPLES = SampleSettings(max_memory=8, no_memory=0.08, first_frame=0.25, motion_frames=0.2, text_dropout=0.1)
+LOOP = LoopSettings(
+    seconds=330,
+    steps=1_000_000,
+    batch_size=64,
+    gradient_checkpointing=False,
+    small_model=True,
+    compile=True,
+    save_every=1_000_000,
+    log_every=100,
+)
+# Mostly without a given frame: it tells a look as well as memory does.
+SAMPLES = SampleSettings(max_memory=8, no_memory=0.06, first_frame=0.25, text_dropout=0.05)
+LORA_SHIFT = 6.0  # colours are decided at high noise levels, where memory alone knows them
 
 
 def _stage_vae(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
@@ -50,50 +67,37 @@ def _stage_vae(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     pool = ClipPool(arguments.pool, _SEEDS_PER_RANK * rank, device)
     test = ClipPool(min(arguments.pool, 512), _SEEDS_PER_RANK * 50, device)
     start = arguments.start_from and arguments.start_from / "vae"
-    settings = VAESettings(**{"start_from": start, **json.loads(arguments.vae)})
+    given = {"start_from": start, "image_seconds": 0} if start else {}
+    settings = VAESettings(**{**given, **json.loads(arguments.vae)})
     train_vae(pool, test, accelerator, settings, arguments.out / "work" / "vae")
 
 
-def _stage_encode(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
-    vae = AutoencoderKLWan.from_pretrained(arguments.out / "work" / "vae").float()
-    vae = channels_last(vae.to(accelerator.device))
-    seeds = itertools.count(_SEEDS_PER_RANK * (accelerator.process_index + 20))
-    clips, tokens = encode_stories(vae, seeds, arguments.stories, accelerator.device)
-    kept = {name: value for name, value in vars(clips).items() if value is not None and value.numel()}
-    tensors = {name: value.cpu() for name, value in kept.items()} | {"tokens": tokens.cpu()}
-    save_file(tensors, _encoded(arguments, accelerator))
-
-
-def _encoded(arguments: argparse.Namespace, accelerator: Accelerator) -> Path:
-    path: Path = arguments.out / "work" / f"encoded-{accelerator.process_index}.safetensors"
-    return path
-
-
-def _load_encoded(arguments: argparse.Namespace, accelerator: Accelerator) -> tuple[ClipTensors, torch.Tensor]:
-    tensors = load_file(_encoded(arguments, accelerator), device=str(accelerator.device))
-    tokens = tensors.pop("tokens")
-    nothing = torch.empty(0, device=accelerator.device)
-    return ClipTensors(**tensors, text=nothing, no_text=nothing), tokens
+def _pool(accelerator: Accelerator, arguments: argparse.Namespace, text: TextOf, first_seed: int) -> StoryPool:
+    vae = AutoencoderKLWan.from_pretrained(arguments.out / "work" / "vae").float().requires_grad_(False)
+    size = PoolSize(**json.loads(arguments.stories))
+    seed = _SEEDS_PER_RANK * (accelerator.process_index + first_seed)
+    return StoryPool(channels_last(vae.to(accelerator.device)), seed, text, size)
 
 
 def _stage_base(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
-    clips, tokens = _load_encoded(arguments, accelerator)
     settings = BaseSettings(**{"start_from": arguments.start_from, **json.loads(arguments.base)})
-    train_base(clips, tokens, len(vocabulary()), accelerator, settings, arguments.out / "work")
+    model = base_model(settings, len(vocabulary())).to(accelerator.device)
+    text = frozen_text(model.text_encoder) if settings.start_from else ids_as_they_are
+    pool = _pool(accelerator, arguments, text, _BASE_SEEDS)
+    train_base(model, pool, accelerator, settings, arguments.out / "work")
 
 
 def _stage_lora(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     work = arguments.out / "work"
-    clips, tokens = _load_encoded(arguments, accelerator)
     encoder = UMT5EncoderModel.from_pretrained(work / "text_encoder").float().to(accelerator.device).eval()
     transformer = WanTransformer3DModel.from_pretrained(work / "transformer").float().to(accelerator.device)
-    loop = LoopSettings(**{"small_model": accelerator.num_processes == 1, **json.loads(arguments.loop)})
-    draws = StoryDraws([CLIPS_PER_STORY] * (len(tokens) // CLIPS_PER_STORY), KEYFRAMES, SAMPLES, loop.seed)
+    loop = LoopSettings(**{**LOOP.model_dump(), **json.loads(arguments.loop)})
     start = arguments.start_from and arguments.start_from / EXPORTED_LORA
     lora = LoraSettings(**{**LORA.model_dump(), "start_from": start, **json.loads(arguments.lora)})
-    sigmas = SigmaRange(3.0, density="logit_normal")
-    store = with_text(clips, tokens, encoder)
-    LoraTrainer(transformer, draws, store, LoraJob(sigmas, lora, loop, work, "backbone"), accelerator).train()
+    pool = _pool(accelerator, arguments, frozen_text(encoder), _LORA_SEEDS)
+    draws = StoryDraws([CLIPS_PER_STORY] * pool.size.stories, KEYFRAMES, SAMPLES, loop.seed)
+    sigmas = SigmaRange(arguments.lora_shift, density="logit_normal")
+    LoraTrainer(transformer, draws, pool, LoraJob(sigmas, lora, loop, work, "backbone"), accelerator).train()
 
 
 def _stage_export(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
@@ -114,17 +118,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--start-from", type=Path, help="model folder to go on from, such as the one that is shipped")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--pool", type=int, default=4096, help="clips held on each GPU while the VAE trains")
-    parser.add_argument("--stories", type=int, default=1500, help="stories encoded on each GPU")
+    parser.add_argument("--stories", default="{}", help="PoolSize of each GPU's encoded stories that differs, as JSON")
     parser.add_argument("--precision", choices=("bf16", "no"), default="bf16")
     parser.add_argument("--vae", default="{}", help="VAESettings that differ, as JSON")
     parser.add_argument("--base", default="{}", help="BaseSettings that differ, as JSON")
     parser.add_argument("--lora", default="{}", help="LoraSettings that differ, as JSON")
-    parser.add_argument(
-        "--loop",
-        default='{"seconds": 330, "steps": 1000000, "batch_size": 48, "gradient_checkpointing": false, '
-        '"compile": true, "save_every": 1000000, "log_every": 50}',
-        help="LoopSettings of the LoRA stage, as JSON",
-    )
+    parser.add_argument("--lora-shift", type=float, default=LORA_SHIFT, help="shift of the LoRA's noise levels")
+    parser.add_argument("--loop", default="{}", help="LoopSettings of the LoRA stage that differ, as JSON")
     return parser.parse_args()
 
 
@@ -142,7 +142,6 @@ def main() -> None:
     accelerator.wait_for_everyone()
     run = {
         "vae": _stage_vae,
-        "encode": _stage_encode,
         "base": _stage_base,
         "lora": _stage_lora,
         "export": _stage_export,

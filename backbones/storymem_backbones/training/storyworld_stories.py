@@ -1,4 +1,4 @@
-"""Endless random stories of the storyworld to train on: specs, pictures and encoded clips.
+"""Endless random stories of the storyworld to train on: specs, pictures and captions.
 
 A story keeps two or three characters, two or three places and one thing over eight clips; some clips go on from the one
 before without a cut. Training stories come from even seeds only; tests and benchmarks use odd ones.
@@ -7,13 +7,12 @@ before without a cut. Training stories come from even seeds only; tests and benc
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
-from diffusers import AutoencoderKLWan
 from torch.nn.functional import max_pool2d
 
-from storymem_backbones.storyworld.render import HEIGHT, WIDTH, as_bytes, render, render_with_figures
+from storymem_backbones.storyworld.render import as_bytes, render, render_with_figures
 from storymem_backbones.storyworld.sample import (
     sample_colour,
     sample_look,
@@ -34,18 +33,15 @@ from storymem_backbones.storyworld.world import (
     continue_clip,
     walk_velocity,
 )
-from storymem_backbones.training.clips import ClipTensors
-from storymem_backbones.training.full_clip import encode_normalised
 
 CLIPS_PER_STORY = 8
-KEYFRAMES = 3
 TEXT_TOKENS = 32
 VOCABULARY = vocabulary()
 _RENDER_BATCH = 512  # a call of the renderer costs the same for few clips as for many
-# More than scenery: a character's look is what memory is for, and it covers a third of the latents.
-_FIGURES_COUNT = 3.0
+# A character's look is what memory is for: it counts twice as much as its surroundings, however small it is drawn,
+# up to a limit for the smallest.
+_FIGURES_COUNT, _MOST = 2.0, 24.0
 _GO_ON = 0.25  # share of clips without a cut
-_KEYFRAME_RANGES = ((0, 5), (6, 11), (12, 16))
 
 
 def training_story(seed: int, clips: int = CLIPS_PER_STORY) -> list[ClipSpec]:
@@ -67,7 +63,7 @@ def _story(rng: random.Random, clips: int) -> list[ClipSpec]:
         if specs and specs[-1].overlap == 0 and rng.random() < _GO_ON:
             specs.append(_going_on(rng, specs[-1]))
             continue
-        cast = tuple(rng.sample(looks, min(len(looks), rng.choices((1, 2), (2, 1))[0])))
+        cast = tuple(rng.sample(looks, min(len(looks), rng.choice((1, 2)))))  # two are harder to draw than one
         size = rng.choice(SIZES)
         props = (thing,) if size != "close_up" and rng.random() < 0.3 else ()
         specs.append(sample_shot(rng, rng.choice(places), cast, size, props=props))
@@ -87,11 +83,18 @@ def pictures(specs: Sequence[ClipSpec], device: torch.device) -> torch.Tensor:
 
 
 def pictures_and_weights(specs: Sequence[ClipSpec], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Clips as `pictures`, and how much each of their latents counts in the loss: (N, 5, 12, 20) bfloat16."""
+    """Clips as `pictures`, and how much each of their latents counts in the loss: (N, 5, 12, 20), mean 1 in a clip."""
     frames, figures = render_with_figures(specs, device, chunk=_RENDER_BATCH)
-    where = max_pool2d(figures.half(), 8)  # a latent covers 8 x 8 pixels, and four frames after the first
+    where = max_pool2d(figures.half(), 8).float()  # a latent covers 8 x 8 pixels, and four frames after the first
     later = where[:, 1:].reshape(len(specs), -1, 4, *where.shape[2:]).amax(2)
-    return as_bytes(frames).transpose(1, 2), (1 + _FIGURES_COUNT * torch.cat([where[:, :1], later], dim=1)).bfloat16()
+    return as_bytes(frames).transpose(1, 2), balanced(torch.cat([where[:, :1], later], dim=1))
+
+
+def balanced(figures: torch.Tensor) -> torch.Tensor:
+    """Weights, mean 1 in each clip, of latents where `figures` (N, T, h, w) is 1 and elsewhere 0."""
+    covered = figures.mean(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
+    weight = 1 + figures * ((_FIGURES_COUNT * (1 - covered) / covered).clamp(1, _MOST) - 1)
+    return weight / weight.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def to_pixels(clips: torch.Tensor) -> torch.Tensor:
@@ -159,48 +162,11 @@ def caption_tokens(spec: ClipSpec, rng: random.Random | None = None) -> list[int
     return ids + [0] * (TEXT_TOKENS - len(ids))
 
 
+def empty_caption() -> list[int]:
+    """Token ids (TEXT_TOKENS,) of no text at all."""
+    return [VOCABULARY[END]] + [0] * (TEXT_TOKENS - 1)
+
+
 def _actor_words(actor: Actor, rng: random.Random | None) -> list[str]:
     silent = rng is not None and rng.random() < 0.08
     return [actor.look.kind] if silent else [actor.look.kind, actor.motion]
-
-
-def encode_stories(
-    vae: AutoencoderKLWan, seeds: Iterator[int], stories: int, device: torch.device, chunk: int = 32
-) -> tuple[ClipTensors, torch.Tensor]:
-    """Render and encode stories; the `text` of the result is empty and token ids (N, L) come beside it."""
-    parts: list[dict[str, torch.Tensor]] = []
-    chunk = min(chunk, stories)
-    for _ in range(0, stories, chunk):
-        specs = [spec for _ in range(chunk) for spec in training_story(next(seeds))]
-        rng = random.Random(repr(specs[0].setting))
-        clips, weight = pictures_and_weights(specs, device)
-        part = _encode(vae, to_pixels(clips), rng) | {"weight": weight}
-        part["tokens"] = torch.tensor([caption_tokens(spec, rng) for spec in specs], device=device)
-        parts.append(part)
-    joined = {name: torch.cat([part[name] for part in parts]).contiguous() for name in parts[0]}
-    tokens = joined.pop("tokens")
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        nothing = encode_normalised(vae, torch.zeros(1, 3, FRAMES, HEIGHT, WIDTH, device=device))[0]
-    no_text = torch.empty(0, device=device)
-    return ClipTensors(**joined, text=no_text, no_condition=nothing.bfloat16().contiguous(), no_text=no_text), tokens
-
-
-@torch.no_grad()
-def _encode(vae: AutoencoderKLWan, clips: torch.Tensor, rng: random.Random) -> dict[str, torch.Tensor]:
-    picked = [torch.tensor([rng.randint(*span) for _ in range(len(clips))]) for span in _KEYFRAME_RANGES]
-    index = torch.stack(picked, dim=1).to(clips.device)
-    rows = torch.arange(len(clips), device=clips.device)[:, None]
-    stills = clips.transpose(1, 2)[rows, index].flatten(0, 1).unsqueeze(2)
-    with torch.autocast(clips.device.type, torch.bfloat16, enabled=clips.is_cuda):
-        return {
-            "video": encode_normalised(vae, clips).bfloat16(),
-            "first": encode_normalised(vae, _only_first(clips, 1)).bfloat16(),
-            "motion": encode_normalised(vae, _only_first(clips, 5)).bfloat16(),
-            "keyframes": encode_normalised(vae, stills).reshape(*index.shape, 16, HEIGHT // 8, WIDTH // 8).bfloat16(),
-        }
-
-
-def _only_first(clips: torch.Tensor, frames: int) -> torch.Tensor:
-    kept = torch.zeros_like(clips)
-    kept[:, :, :frames] = clips[:, :, :frames]
-    return kept

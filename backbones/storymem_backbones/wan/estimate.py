@@ -128,7 +128,7 @@ def estimate_shot(
     passes = sampling.steps * (2 if max(sampling.guidance_high, sampling.guidance_low) > 1 else 1)
     flops = passes * work.flops
     if memory and sampling.memory_guidance > 1:
-        flops += passes * forward_work(transformer, *size, frames, 0).flops
+        flops += sampling.steps * forward_work(transformer, *size, frames, 0).flops
     weights = _component_bytes(profile, configs, loras)
     batch = 2 if profile.batched_guidance else 1
     working = max(

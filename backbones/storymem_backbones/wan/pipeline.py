@@ -190,14 +190,11 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         report(0, len(timesteps))
         for done, (value, timestep) in enumerate(zip(timesteps, scheduler.timesteps, strict=True), start=1):
             expert: Expert = "high" if uses_high_noise(value, sampling.boundary) else "low"
-            flow = self._predict(expert, latents, y, text, timestep, sampling)
+            flow, told = self._predict(expert, latents, y, text, timestep, sampling)
             if memory_frames and sampling.memory_guidance > 1:
-                with self._forgetting(expert):
-                    video, given = latents[:, :, memory_frames:], None if y is None else y[:, :, memory_frames:]
-                    # A context of its own, or caches would compare it with the pass that remembers.
-                    alone = self._predict(expert, video, given, text, timestep, sampling, context="_alone")
-                video = torch.lerp(alone, flow[:, :, memory_frames:], sampling.memory_guidance)
-                flow = torch.cat([flow[:, :, :memory_frames], video], dim=2)
+                forgetful = self._forgetful(expert, latents, y, text, timestep, memory_frames)
+                flow = flow.clone()
+                flow[:, :, memory_frames:] += (sampling.memory_guidance - 1) * (told[:, :, memory_frames:] - forgetful)
             latents = scheduler.step(flow, timestep, latents, return_dict=False)[0]
             self._check_finite(latents, done, len(timesteps), expert)
             report(done, len(timesteps))
@@ -225,19 +222,29 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         text: Tensor,
         timestep: Tensor,
         sampling: Sampling,
-        context: str = "",
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
+        """The flow with classifier-free guidance, and as the prompt alone tells it."""
         guidance = sampling.guidance_high if expert == "high" else sampling.guidance_low
         inputs = latents if y is None else torch.cat([latents, y], dim=1)
         if guidance <= 1:
-            return self._run(expert, "cond" + context, inputs, text[:1], timestep)
+            told = self._run(expert, "cond", inputs, text[:1], timestep)
+            return told, told
         if sampling.batched_guidance:
-            both = self._run(expert, "cond" + context, inputs.expand(2, -1, -1, -1, -1), text, timestep)
-            positive, negative = both[:1], both[1:]
+            both = self._run(expert, "cond", inputs.expand(2, -1, -1, -1, -1), text, timestep)
+            told, negative = both[:1], both[1:]
         else:
-            positive = self._run(expert, "cond" + context, inputs, text[:1], timestep)
-            negative = self._run(expert, "uncond" + context, inputs, text[1:], timestep)
-        return negative + guidance * (positive - negative)
+            told = self._run(expert, "cond", inputs, text[:1], timestep)
+            negative = self._run(expert, "uncond", inputs, text[1:], timestep)
+        return negative + guidance * (told - negative), told
+
+    def _forgetful(
+        self, expert: Expert, latents: Tensor, y: Tensor | None, text: Tensor, timestep: Tensor, memory_frames: int
+    ) -> Tensor:
+        """The flow (1, 16, T, h, w) of the clip as the prompt tells it with nothing remembered."""
+        inputs = latents if y is None else torch.cat([latents, y], dim=1)
+        with self._forgetting(expert):
+            # A context of its own, or caches would compare it with the pass that remembers.
+            return self._run(expert, "cond_alone", inputs[:, :, memory_frames:], text[:1], timestep)
 
     @contextmanager
     def _forgetting(self, expert: Expert) -> Iterator[None]:
