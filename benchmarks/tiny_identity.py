@@ -1,6 +1,6 @@
 """How much of a character's true look comes back from four true keyframes of it: the embedded model, one clip a story.
 
-    python benchmarks/tiny_identity.py --stories 30 --memory-guidance 1 2 3
+    python benchmarks/tiny_identity.py --stories 60
 
 Held-out stories; memory is the middle frames of up to three earlier clips that show a character of the target, and of
 one that may not, as the renderer draws them, so errors of earlier shots do not add up. Colours and accessories are read
@@ -93,17 +93,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--stories", type=int, default=30)
-    parser.add_argument("--memory-guidance", type=float, nargs="+", default=[1.0, 2.0])
+    parser.add_argument(
+        "--guidance", type=float, nargs=2, action="append", metavar=("TEXT", "MEMORY"), help="default: 1 1 and 1.75 3"
+    )
     arguments = parser.parse_args()
     pipeline, readout = load(arguments.weights), load_readout(SHIPPED)
     found = [case(FIRST_STORY + index) for index in range(arguments.stories)]
     cases = [one for one in found if one is not None]
-    plain = Sampling(8, 4.0, guidance_high=1, guidance_low=1)
-    print("| memory | colour error | accessories | found | characters |\n|---|---|---|---|---|")
-    print("| none", run(pipeline, readout, cases, plain, memory=False), flush=True)
-    for guidance in arguments.memory_guidance:
-        sampling = plain.replaced(memory_guidance=guidance)
-        print(f"| guidance {guidance:g}", run(pipeline, readout, cases, sampling, memory=True), flush=True)
+    print("| guidance by text, by memory | memory | colour error | accessories | found | characters |")
+    print("|---|---|---|---|---|---|")
+    for text, memory in arguments.guidance or [(1.0, 1.0), (1.75, 3.0)]:
+        sampling = Sampling(8, 4.0, guidance_high=text, guidance_low=text, memory_guidance=memory)
+        for remembers in (False, True):
+            row = run(pipeline, readout, cases, sampling, remembers)
+            print(f"| {text:g}, {memory:g} | {'four keyframes' if remembers else 'none'} {row}", flush=True)
 
 
 if __name__ == "__main__":

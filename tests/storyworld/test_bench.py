@@ -7,9 +7,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from storymem.interfaces import FinishedShot
+from storymem.media.clip import Clip
+from storymem.storyboard import Storyboard
 from storymem_backbones.storyworld import bench
 from storymem_backbones.storyworld.bench import RENDERER, Row, closed_share, episodes_of, floor, report
 from storymem_backbones.storyworld.bench_cli import app
+from storymem_backbones.storyworld.episodes import story_script
 from storymem_backbones.storyworld.metric import StoryworldMetric
 from storymem_backbones.storyworld.readout import Readout, ReadoutConfig, save_readout
 from storymem_backbones.storyworld.settings import ReadoutSettings
@@ -67,4 +71,20 @@ def test_the_command_renders_measures_and_reports(folder: Path, tmp_path: Path, 
     rows = json.loads(out.with_suffix(".json").read_text())
     assert [row["policy"] for row in rows] == [RENDERER, "none"]
     assert np.isfinite(rows[1]["numbers"]["handover_psnr"])
-    assert rows[1]["numbers"]["colour_change"] >= 0
+    numbers = rows[1]["numbers"]
+    assert numbers["colour_change"] >= numbers["colour_drift"] >= 0
+
+
+def test_a_drift_is_what_changes_in_all_chains_alike() -> None:
+    def chain(*brightness: int) -> bench._Film:
+        board = Storyboard(story_script(episodes_of("chain", 1)[0]))
+        grid = np.indices((5, 24, 40, 3)).sum(0) % 7
+        clips = [Clip((grid + level).astype(np.uint8), 8) for level in brightness]
+        shown = zip(board, clips, strict=False)
+        return bench._Film(board, tuple(FinishedShot(shot, clip, ()) for shot, clip in shown))
+
+    assert bench.colour_changes(chain(97, 107))[:3] == pytest.approx(0.1, abs=1e-3)
+    assert bench.colour_changes(chain(97, 107))[3:] == pytest.approx(0, abs=1e-9)
+    assert bench.colour_summary([chain(97, 107), chain(97, 87)]) == pytest.approx(
+        {"colour_drift": 0, "colour_change": 0.1}, abs=1e-3
+    )

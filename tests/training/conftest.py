@@ -1,7 +1,13 @@
 """Training runs on the processor, whatever the machine has, each test with an accelerator of its own."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from accelerate.state import AcceleratorState
+
+# Test modules are imported one by one and have no package; what they share is found here.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -2,55 +2,22 @@
 
 import pytest
 import torch
-from diffusers import WanTransformer3DModel
 from pydantic import ValidationError
+from training_support import trainer, transformer
 
-from storymem_backbones.training.clips import ClipTensors
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.errors import TrainingError
-from storymem_backbones.training.flow import SigmaRange, flow_loss
+from storymem_backbones.training.flow import flow_loss
 from storymem_backbones.training.graphed import GraphedSteps, set_learning_rate
-from storymem_backbones.training.lora_loop import LoopSettings, LoraJob, LoraSettings, LoraTrainer
+from storymem_backbones.training.lora_loop import LoopSettings
 from storymem_backbones.training.merged_lora import multiply_merged
 from storymem_backbones.wan.lora import add_m2v_lora
 from storymem_backbones.wan.lora_file import read_lora
 from storymem_backbones.wan.positions import install_memory_rope
 
 
-def transformer():
-    torch.manual_seed(0)
-    return WanTransformer3DModel(
-        patch_size=(1, 2, 2),
-        num_attention_heads=2,
-        attention_head_dim=24,
-        in_channels=36,
-        out_channels=16,
-        text_dim=32,
-        freq_dim=32,
-        ffn_dim=64,
-        num_layers=2,
-        rope_max_seq_len=64,
-    )
-
-
-def clips(weight=None):
-    generator = torch.Generator().manual_seed(1)
-
-    def normal(*shape):
-        return torch.randn(shape, generator=generator)
-
-    video = [normal(8, 16, 3, 4, 4) for _ in range(3)]
-    return ClipTensors(*video, normal(8, 3, 16, 4, 4), normal(8, 5, 32), normal(16, 3, 4, 4), normal(5, 32), weight)
-
-
-def trained(folder, steps=5, weight=None, small_model=False, **lora):
-    loop = LoopSettings(
-        steps=steps, precision="no", gradient_checkpointing=False, small_model=small_model, log_every=1, batch_size=2
-    )
-    settings = LoraSettings(**{"rank": 4, "alpha": 4, "learning_rate": 1e-2, "warmup_steps": 0, **lora})
-    draws = StoryDraws([4, 4], 3, SampleSettings(no_memory=0.3), 0)
-    job = LoraJob(SigmaRange(3.0, density="logit_normal"), settings, loop, folder, "backbone")
-    return LoraTrainer(transformer(), draws, clips(weight), job).train()
+def trained(*args, **options):
+    return trainer(*args, **options).train()
 
 
 def factors(path):
@@ -62,6 +29,15 @@ def test_the_small_model_path_trains_the_same_lora(tmp_path):
     assert [loss for _, loss in small.curve] == pytest.approx([loss for _, loss in plain.curve], rel=1e-4)
     for ours, theirs in zip(factors(small.lora), factors(plain.lora), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-2)
+
+
+def test_muon_trains_a_lora_and_goes_on_from_a_checkpoint(tmp_path):
+    whole = trained(tmp_path / "whole", steps=6, optimizer="muon")
+    trained(tmp_path / "parts", steps=3, optimizer="muon")
+    onward = trainer(tmp_path / "parts", steps=6, optimizer="muon")
+    assert onward.resume()
+    for ours, theirs in zip(factors(onward.train().lora), factors(whole.lora), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-3)
 
 
 def test_merged_products_give_the_same_output_and_gradients():

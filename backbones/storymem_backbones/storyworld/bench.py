@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storymem.api import Storyteller
 from storymem.film.review import FinishedFilm
@@ -42,7 +43,9 @@ class Row:
         seconds: For making one shot, on average, selection and writing included.
         numbers: See `metrics.Measures.summary`; in dB also `handover_psnr` (frames that a shot without a cut
             repeats, against those handed over) and `seam_psnr` (the frames on both sides of such a seam; motion
-            lowers it, so compare with the renderer's); for chains `colour_change`.
+            lowers it, so compare with the renderer's); for chains `colour_change`, by how much the colour statistic
+            that changes most does so from the first clip to the last, and `colour_drift`, the same of the changes'
+            mean over all chains: what moves changes one chain's colours this way or that, a drift all alike.
     """
 
     tier: str
@@ -115,11 +118,19 @@ def seam_errors(film: _Film) -> list[float]:
     ]
 
 
-def colour_change(film: _Film) -> float:
-    """Largest relative change of a channel's mean or deviation from the first clip to the last."""
+def colour_changes(film: _Film) -> NDArray[np.float64]:
+    """Relative change of each channel's mean and deviation from the first clip to the last, (6,)."""
     first, last = (film.finished[at].clip.frames.reshape(-1, 3) for at in (0, -1))
-    changes = [np.abs(stat(last, axis=0) / stat(first, axis=0) - 1).max() for stat in (np.mean, np.std)]
-    return float(max(changes))
+    return np.concatenate([stat(last, axis=0) / stat(first, axis=0) - 1 for stat in (np.mean, np.std)])
+
+
+def colour_summary(films: Sequence[_Film]) -> dict[str, float]:
+    """`colour_change` and `colour_drift` of chains, see `Row`."""
+    changes = np.stack([colour_changes(film) for film in films])
+    return {
+        "colour_change": float(np.abs(changes).max(1).mean()),
+        "colour_drift": float(np.abs(changes.mean(0)).max()),
+    }
 
 
 def _mean_psnr(name: str, errors: Sequence[float]) -> dict[str, float]:
@@ -134,7 +145,7 @@ def summary(films: Sequence[_Film], metric: StoryworldMetric, tier: str) -> dict
     numbers |= _mean_psnr("seam_psnr", [error for film in films for error in seam_errors(film)])
     numbers |= _mean_psnr("handover_psnr", [error for film in films for error in film.repeated])
     if tier == "chain":
-        numbers["colour_change"] = float(np.mean([colour_change(film) for film in films]))
+        numbers |= colour_summary(films)
     return numbers
 
 
@@ -190,7 +201,7 @@ class Bench:
 
 _COLUMNS = (
     "identity_drift", "accessories", "presence", "place_drift", "adherence/place", "adherence/motion",
-    "adherence/size", "adherence/cast", "handover_psnr", "seam_psnr", "colour_change",
+    "adherence/size", "adherence/cast", "handover_psnr", "seam_psnr", "colour_change", "colour_drift",
 )  # fmt: skip
 
 

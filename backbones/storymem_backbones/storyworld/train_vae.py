@@ -28,6 +28,8 @@ from storymem_backbones.training.muon import Muon
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+_MEASURED = 8  # clips in a batch of them
+
 Clips = Callable[[int, int], torch.Tensor]
 """(count, frames) -> (count, 3, frames, H, W) in [-1, 1] on the training device, new ones at every call."""
 
@@ -45,9 +47,13 @@ class VAESettings(BaseModel):
         inflate_start: That VAE has seen single frames only.
         anchor: Weight of the mean square by which latents differ from those of `start_from`, so that models trained
             on its latents need little to get used to the new ones.
+        decoder_only: Leave the encoder of `start_from` as it is, so that models trained on its latents stay right.
         first_frame_weight: The first frame counts this often in the loss: memory is encoded as first frames.
-        square_weight: Weight of the squared error, which the PSNR is made of, beside the absolute one.
+        absolute_weight: Weight of the absolute error.
+        square_weight: Of the squared error, which the PSNR is made of.
+        edge_weight: Of the absolute error of differences between neighbouring pixels.
         average_every: Steps between averagings of the ranks' weights (`averaging`).
+        measured_batches: Of eight clips each, from which the latents' statistics and the final report are taken.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,11 +72,15 @@ class VAESettings(BaseModel):
     latent_noise: float = 0.03
     latent_penalty: float = 1e-3
     first_frame_weight: float = 3.0
+    absolute_weight: float = 1.0
     square_weight: float = 16.0
+    edge_weight: float = 0.5
     start_from: Path | None = None
     inflate_start: bool = False
     anchor: float = 0.0
+    decoder_only: bool = False
     average_every: int = 8
+    measured_batches: int = 16
     compile: bool = True
     seed: int = 0
 
@@ -143,13 +153,14 @@ class ReconstructionLoss(nn.Module):
     def forward(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Clips (B, 3, F, H, W) -> (loss, mean squared error in [-1, 1] units)."""
         settings = self._settings
-        latents = encode_clip(self.vae, clips)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not settings.decoder_only):
+            latents = encode_clip(self.vae, clips)
         noisy = latents + settings.latent_noise * torch.randn_like(latents)
         error = decode_clip(self.vae, noisy).float() - clips.float()
         weights = _frame_weights(error, settings.first_frame_weight)
-        pixel = (weights * (error.abs() + settings.square_weight * error.square())).mean()
+        pixel = (weights * (settings.absolute_weight * error.abs() + settings.square_weight * error.square())).mean()
         edges = (weights * error.diff(dim=-1).abs()).mean() + (weights * error.diff(dim=-2).abs()).mean()
-        loss = pixel + 0.5 * edges + settings.latent_penalty * latents.float().square().mean()
+        loss = pixel + settings.edge_weight * edges + settings.latent_penalty * latents.float().square().mean()
         if self.anchor is not None:
             with torch.no_grad():
                 before = encode_clip(self.anchor, clips).float()
@@ -223,13 +234,12 @@ def _optimizers(
     vae: AutoencoderKLWan, muon: bool, rate: float, recorded_on: torch.device | None
 ) -> tuple[list[float], list[torch.optim.Optimizer]]:
     """Highest learning rates and optimizers: Muon for kernels if asked for, AdamW for the rest."""
+    trained = {n: p for n, p in vae.named_parameters() if p.requires_grad}
     kernels = [
-        p
-        for n, p in vae.named_parameters()
-        if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
+        p for n, p in trained.items() if muon and p.ndim >= 4 and not n.endswith(("conv_in.weight", "conv_out.weight"))
     ]
     chosen = {id(p) for p in kernels}
-    rest = [p for p in vae.parameters() if id(p) not in chosen]
+    rest = [p for p in trained.values() if id(p) not in chosen]
     rest_rate = min(rate, 1e-3) if muon else rate
     rates, steppers = [rest_rate], list[torch.optim.Optimizer]()
     steppers.append(adamw(rest, rest_rate, recorded_on, betas=(0.9, 0.95)))
@@ -255,9 +265,9 @@ def psnr(mean_squared_error: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int = 8, batch: int = 16) -> None:
+def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int) -> None:
     """Measure the latents' mean and deviation per channel and write them to the config; make the posterior sharp."""
-    latents = torch.cat([encode_clip(vae, clips(batch, 17)).float() for _ in range(batches)])
+    latents = torch.cat([encode_clip(vae, clips(_MEASURED, 17)).float() for _ in range(batches)])
     vae.register_to_config(
         latents_mean=[round(v, 5) for v in latents.mean(dim=(0, 2, 3, 4)).tolist()],
         latents_std=[round(v, 5) for v in latents.std(dim=(0, 2, 3, 4)).tolist()],
@@ -267,7 +277,7 @@ def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int = 8,
 
 
 @torch.no_grad()
-def reconstruction_report(vae: AutoencoderKLWan, clips: Clips, batches: int = 8, batch: int = 8) -> dict[str, float]:
+def reconstruction_report(vae: AutoencoderKLWan, clips: Clips, batches: int) -> dict[str, float]:
     """How well clips come back.
 
     Returns:
@@ -276,7 +286,7 @@ def reconstruction_report(vae: AutoencoderKLWan, clips: Clips, batches: int = 8,
     """
     squares, shifts, own = [], [], list[float]()
     for _ in range(batches):
-        truth = clips(batch, 17)
+        truth = clips(_MEASURED, 17)
         error = decode_clip(vae, encode_clip(vae, truth)).float().clamp(-1, 1) - truth.float()
         squares.append(error.square().mean(dim=(0, 1, 3, 4)))
         own += [psnr(clip.square().mean()) for clip in error]
@@ -299,6 +309,9 @@ def train_vae(
     start = None if settings.start_from is None else AutoencoderKLWan.from_pretrained(settings.start_from)
     vae = channels_last((start or new_vae(settings)).float().to(accelerator.device))
     anchor = copy.deepcopy(vae).requires_grad_(False) if start is not None and settings.anchor else None
+    if settings.decoder_only:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
     model = ReconstructionLoss(vae, settings, anchor)
     curve: list[VAEPoint] = []
     if settings.image_seconds:
@@ -309,10 +322,11 @@ def train_vae(
     if settings.clip_seconds:
         whole = Phase(17, settings.clip_batch, settings.clip_seconds, settings.clip_learning_rate)
         curve += _PhaseTrainer(model, clips, accelerator, settings, whole).train()
-    with accelerator.autocast():
-        set_latent_statistics(vae, clips)
+    if not settings.decoder_only:
+        with accelerator.autocast():
+            set_latent_statistics(vae, clips, settings.measured_batches)
     if accelerator.is_main_process:
-        report = reconstruction_report(vae, test_clips)
+        report = reconstruction_report(vae, test_clips, settings.measured_batches)
         vae.save_pretrained(folder)
         text = {"settings": settings.model_dump(mode="json"), "report": report, "curve": [vars(p) for p in curve]}
         (folder / "training.json").write_text(json.dumps(text, indent=1))

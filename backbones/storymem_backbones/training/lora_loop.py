@@ -140,6 +140,9 @@ class LoraTrainer:
         store: Their latents.
         job: How, and where results go.
         accelerator: One already started; a process has only one.
+
+    Attributes:
+        parameters: The LoRA's, in float32.
     """
 
     def __init__(
@@ -155,7 +158,7 @@ class LoraTrainer:
         self._lora, self._loop = lora, loop = job.lora, job.loop
         self._accelerator = accelerator or start_accelerator(loop, job.folder)
         self._rope: MemoryRotaryPosEmbed = install_memory_rope(transformer, lora.memory_shift)
-        self._parameters = _new_lora(transformer, lora, loop.seed)
+        self.parameters = _new_lora(transformer, lora, loop.seed)
         if loop.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
         if loop.compile:
@@ -243,14 +246,14 @@ class LoraTrainer:
         self._model.to(self._device)
         self._optimizer = self._new_optimizer()
         self._update = GraphedSteps(self._optimise, self._device)
-        self._average = WeightAverage(self._parameters, _AVERAGE_EVERY)
+        self._average = WeightAverage(self.parameters, _AVERAGE_EVERY)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         lora, recorded = self._lora, self._loop.small_model and self._device.type == "cuda"
         where = self._device if recorded else None
         if lora.optimizer == "muon":
-            return Muon(self._parameters, learning_rate(lora.learning_rate, where), lora.weight_decay)
-        return adamw(self._parameters, lora.learning_rate, where, weight_decay=lora.weight_decay, betas=(0.9, 0.99))
+            return Muon(self.parameters, learning_rate(lora.learning_rate, where), lora.weight_decay)
+        return adamw(self.parameters, lora.learning_rate, where, weight_decay=lora.weight_decay, betas=(0.9, 0.99))
 
     def _train_step(self, progress: float) -> torch.Tensor:
         set_learning_rate(self._optimizer, self._learning_rate(progress))
@@ -267,7 +270,7 @@ class LoraTrainer:
             predicted = self._model(inputs.to(self._dtype), 1000 * sigma, text.to(self._dtype), return_dict=False)[0]
         loss = flow_loss(predicted, flow, self._rope.memory_frames, self._lora.memory_weight, **weight)
         self._accelerator.backward(loss)
-        self._accelerator.clip_grad_norm_(self._parameters, self._lora.gradient_clip)
+        self._accelerator.clip_grad_norm_(self.parameters, self._lora.gradient_clip)
         self._optimizer.step()
         self._optimizer.zero_grad()
         return loss.detach()

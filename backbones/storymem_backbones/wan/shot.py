@@ -70,8 +70,8 @@ class Sampling:
         boundary: Share of 1000 timesteps at and above which the high-noise expert works (0.9; T2V 0.875).
         guidance_high: Classifier-free guidance of the high-noise expert; 1 switches it off.
         guidance_low: Of the low-noise expert.
-        memory_guidance: g of flow = without + g (with - without), with and without memory; 1 switches it off. Not in
-            the paper; above 1 a weak memory counts for more, at the price of a second, shorter pass.
+        memory_guidance: g of flow + (g - 1) (with - without), the prompt's flow with and without memory; 1 switches it
+            off. Not in the paper; above 1 a weak memory counts for more, at the price of another, shorter pass.
         batched_guidance: Run prompt and negative prompt as a batch of two instead of one after the other.
     """
 

@@ -1,0 +1,99 @@
+"""The pool that a small model trains from: whole stories, conditions, weights, and that it never stands still."""
+
+import pytest
+import torch
+
+from storymem_backbones.storyworld.train_vae import VAESettings, new_vae
+from storymem_backbones.training.draw import Draw, SampleSettings, StoryDraws
+from storymem_backbones.training.full_clip import encode_normalised
+from storymem_backbones.training.story_pool import KEYFRAMES, PoolSize, StoryPool
+from storymem_backbones.training.storyworld_stories import (
+    CLIPS_PER_STORY,
+    balanced,
+    empty_caption,
+    pictures,
+    to_pixels,
+    training_story,
+)
+
+
+@pytest.fixture(scope="module")
+def vae():
+    torch.manual_seed(0)
+    return new_vae(VAESettings(base_dim=4, decoder_base_dim=4)).requires_grad_(False)
+
+
+@pytest.fixture
+def pool(vae):
+    return StoryPool(vae, first_seed=5, size=PoolSize(stories=2, block=1, first=1, renew_every=2))
+
+
+def draw(*target, known=0, memory=1, silent=False):
+    count = len(target)
+    earlier = torch.tensor(target)[:, None] - torch.arange(1, memory + 1)
+    return Draw(
+        torch.tensor(target),
+        earlier,
+        torch.zeros(count, memory, dtype=torch.long),
+        torch.full((count,), known),
+        torch.full((count,), silent),
+    )
+
+
+def test_a_batch_is_what_the_vae_makes_of_the_story(pool, vae):
+    batch = pool.gather(draw(3))
+    clips = to_pixels(pictures(training_story(5), torch.device("cpu")))
+    torch.testing.assert_close(batch.video, encode_normalised(vae, clips[3:4]), atol=0.05, rtol=0.02)
+    frames = encode_normalised(vae, clips[2:3, :, :6].transpose(0, 2).transpose(1, 2).flatten(0, 1)[:, :, None])
+    kept = (frames - batch.memory).abs().amax(dim=(1, 2, 3, 4))
+    assert float(kept.min()) < 0.05  # one of the first six frames of the clip before
+
+
+def test_draws_of_a_pool_that_is_not_full_stay_within_one_story(pool):
+    ahead, behind = pool.gather(draw(CLIPS_PER_STORY + 3)), pool.gather(draw(3))
+    assert torch.equal(ahead.video, behind.video)
+    assert torch.equal(ahead.memory, behind.memory)
+
+
+def test_conditions_are_known_only_when_asked_for(pool):
+    free, given = pool.gather(draw(1, 2, 3)), pool.gather(draw(1, 2, 3, known=1))
+    assert free.known.tolist() == [0, 0, 0]
+    assert set(given.known.tolist()) <= {1, 2}
+    assert torch.equal(free.condition[0], free.condition[2])
+    for row, known in enumerate(given.known.tolist()):  # the VAE is causal
+        torch.testing.assert_close(given.condition[row, :, :known], given.video[row, :, :known])
+
+
+def test_no_text_is_the_end_token_alone(pool):
+    assert pool.gather(draw(1, silent=True)).text.tolist() == [empty_caption()]
+    assert pool.gather(draw(1)).text.tolist() != [empty_caption()]
+
+
+def test_stories_are_replaced_the_oldest_first(pool):
+    first = pool.gather(draw(2)).video
+    pool.gather(draw(2))  # a second story comes
+    assert torch.equal(pool.gather(draw(2)).video, first)
+    pool.gather(draw(2))  # a third takes the place of the first
+    assert not torch.equal(pool.gather(draw(2)).video, first)
+
+
+def test_draws_for_a_full_pool_suit_it(pool):
+    draws = StoryDraws([CLIPS_PER_STORY] * pool.size.stories, KEYFRAMES, SampleSettings(max_memory=4), seed=0)
+    batch = pool.gather(draws(0, 0, 3))
+    assert batch.clean.shape[:2] == (3, 16)
+    assert batch.weight is not None
+    torch.testing.assert_close(batch.weight.mean(dim=(1, 2, 3)), torch.ones(3), atol=0.01, rtol=0.01)
+
+
+@pytest.mark.parametrize(("covered", "share"), [(0.2, 2 / 3), (0.5, 2 / 3), (0.01, 0.195)])
+def test_figures_count_twice_as_much_as_their_surroundings_unless_they_are_tiny(covered, share):
+    figures = torch.zeros(1, 5, 10, 20)
+    figures.view(-1)[: round(1000 * covered)] = 1
+    weight = balanced(figures)
+    assert float(weight.mean()) == pytest.approx(1)
+    assert float((weight * figures).sum() / weight.sum()) == pytest.approx(share, abs=0.01)
+
+
+def test_where_there_is_no_figure_or_nothing_else_all_weights_are_equal():
+    for figures in (torch.zeros(1, 5, 4, 4), torch.ones(1, 5, 4, 4)):
+        torch.testing.assert_close(balanced(figures), torch.ones(1, 5, 4, 4))
