@@ -6,8 +6,10 @@ from storymem.plugin import Register, hookimpl
 from storymem_backbones.tiny.settings import CLIP, QUALITY_HEAD, TinySettings
 from storymem_backbones.wan.register import INSTALL, REQUIRES
 
-#: What suits films of the storyworld: its own CLIP, StoryMem's selection with it, and its quality head as a filter.
+#: What suits films of the storyworld: its own CLIP, StoryMem's selection with it, its quality head as a filter, and a
+#: memory of four: with eight it confuses characters more often (benchmarks/results/storyworld.md).
 SUGGESTS = {
+    "budget": 4,
     "encoder": {"name": "clip", "model": str(CLIP)},
     "selector": {"name": "semantic"},
     "filters": [{"name": "aesthetic", "head": str(QUALITY_HEAD)}],

@@ -31,7 +31,7 @@ from storymem_backbones.training.storyworld_stories import (
 KEYFRAMES = 3
 _KEYFRAME_RANGES = ((0, 5), (6, 11), (12, 16))
 _MOTION_FRAMES = 0.45  # share of the conditions that are five frames, the others one
-_ENCODED_AT_ONCE = 512  # clips; rendering few costs nearly as much as rendering many
+_ENCODED_AT_ONCE = 256  # clips
 
 TextOf = Callable[[torch.Tensor], torch.Tensor]
 """Token ids (B, L) to what the model is given as text: embeddings (B, L, D), or the ids themselves."""
@@ -54,9 +54,9 @@ class PoolSize:
     """
 
     stories: int = 4096
-    block: int = 64
+    block: int = 128
     first: int = 1024
-    renew_every: int = 150
+    renew_every: int = 400
 
     @property
     def clips(self) -> int:
@@ -120,8 +120,12 @@ class StoryPool:
     def _renew(self) -> None:
         specs = [spec for _ in range(self.size.block) for spec in training_story(next(self._seeds))]
         rng = random.Random(repr(specs[0]))
-        parts = [self._encode(specs[i : i + _ENCODED_AT_ONCE], rng) for i in range(0, len(specs), _ENCODED_AT_ONCE)]
-        fresh = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        frames, weight = pictures_and_weights(specs, self._no_condition.device)
+        parts = [
+            self._encode(specs[i : i + _ENCODED_AT_ONCE], frames[i : i + _ENCODED_AT_ONCE], rng)
+            for i in range(0, len(specs), _ENCODED_AT_ONCE)
+        ]
+        fresh = {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"weight": weight.bfloat16()}
         if not self._held:
             self._held = {n: value.new_empty(self.size.clips, *value.shape[1:]) for n, value in fresh.items()}
         start = self._blocks * len(specs) % self.size.clips
@@ -129,9 +133,8 @@ class StoryPool:
             self._held[name][start : start + len(specs)] = value
         self._blocks += 1
 
-    def _encode(self, specs: list[ClipSpec], rng: random.Random) -> dict[str, torch.Tensor]:
-        device = self._no_condition.device
-        frames, weight = pictures_and_weights(specs, device)
+    def _encode(self, specs: list[ClipSpec], frames: torch.Tensor, rng: random.Random) -> dict[str, torch.Tensor]:
+        device = frames.device
         clips = to_pixels(frames)
         picked = torch.tensor([[rng.randint(*span) for span in _KEYFRAME_RANGES] for _ in specs], device=device)
         stills = clips.transpose(1, 2)[torch.arange(len(specs), device=device)[:, None], picked]
@@ -144,7 +147,6 @@ class StoryPool:
             "keyframes": keyframes.view(*picked.shape, *keyframes.shape[1:]),
             "known": known,
             "text": self._text(tokens),
-            "weight": weight.bfloat16(),
         }
 
     def _latents(self, pixels: torch.Tensor) -> torch.Tensor:

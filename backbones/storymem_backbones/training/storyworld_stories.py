@@ -1,7 +1,8 @@
 """Endless random stories of the storyworld to train on: specs, pictures and captions.
 
-A story keeps two or three characters, two or three places and one thing over eight clips; some clips go on from the one
-before without a cut. Training stories come from even seeds only; tests and benchmarks use odd ones.
+A story keeps up to three characters, up to three places and one thing over eight clips; some clips go on from the one
+before without a cut, and some characters come late, so that memory shows only others. Training stories come from even
+seeds only; tests and benchmarks use odd ones.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ from storymem_backbones.storyworld.world import (
 CLIPS_PER_STORY = 8
 TEXT_TOKENS = 32
 VOCABULARY = vocabulary()
-_RENDER_BATCH = 512  # a call of the renderer costs the same for few clips as for many
+_RENDER_BATCH = 1024  # a call of the renderer costs the same for few clips as for many
 # A character's look is what memory is for: it counts twice as much as its surroundings, however small it is drawn,
 # up to a limit for the smallest.
 _FIGURES_COUNT, _MOST = 2.0, 24.0
 _GO_ON = 0.25  # share of clips without a cut
+_NEWCOMERS = 0.4  # share of stories in which somebody comes late
 
 
 def training_story(seed: int, clips: int = CLIPS_PER_STORY) -> list[ClipSpec]:
@@ -58,12 +60,14 @@ def _story(rng: random.Random, clips: int) -> list[ClipSpec]:
     looks = tuple(sample_look(rng, kind) for kind in rng.sample(KINDS, rng.choice((1, 2, 2, 3))))
     places = [sample_setting(rng, kind) for kind in rng.sample(OUTDOOR + INDOOR, rng.choice((1, 2, 2, 3)))]
     thing = (rng.choice(PROPS), sample_colour(rng))
+    late = rng.randint(2, clips - 2) if len(looks) > 1 and clips > 4 and rng.random() < _NEWCOMERS else 0
     specs: list[ClipSpec] = []
     while len(specs) < clips:
+        known = looks if len(specs) >= late else looks[:-1]
         if specs and specs[-1].overlap == 0 and rng.random() < _GO_ON:
             specs.append(_going_on(rng, specs[-1]))
             continue
-        cast = tuple(rng.sample(looks, min(len(looks), rng.choice((1, 2)))))  # two are harder to draw than one
+        cast = tuple(rng.sample(known, min(len(known), rng.choice((1, 2)))))  # two are harder to draw than one
         size = rng.choice(SIZES)
         props = (thing,) if size != "close_up" and rng.random() < 0.3 else ()
         specs.append(sample_shot(rng, rng.choice(places), cast, size, props=props))
