@@ -59,11 +59,11 @@ def test_a_settings_file_given_by_name_replaces_the_one_in_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "storymem.toml").write_text("budget = 2\n")
+    (tmp_path / "storymem.toml").write_text("frames = 9\n")
     other = tmp_path / "other.toml"
     other.write_text("crf = 9\n")
     found = settings_from(PluginHost(), other, None, {})
-    assert (found.settings.budget, found.settings.crf) == (RunSettings().budget, 9)
+    assert (found.settings.frames, found.settings.crf) == (RunSettings().frames, 9)
     assert found.origins["crf"] == str(other)
 
 
