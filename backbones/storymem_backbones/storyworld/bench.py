@@ -40,7 +40,7 @@ class Row:
     """Numbers of one policy (or of the renderer) on one tier.
 
     Attributes:
-        seconds: For making one shot, on average, selection and writing included.
+        seconds: That the backbone took for a shot, on average, when it was made.
         numbers: See `metrics.Measures.summary`; in dB also `handover_psnr` (frames that a shot without a cut
             repeats, against those handed over) and `seam_psnr` (the frames on both sides of such a seam; motion
             lowers it, so compare with the renderer's); for chains `colour_change`, by how much the colour statistic
@@ -63,11 +63,13 @@ class _Film:
     Attributes:
         repeated: Mean squared differences (0..255 squared) of the frames that shots without a cut repeat of the shot
             before them, from those that were handed over.
+        seconds: That the backbone took, whenever that was.
     """
 
     board: Storyboard
     finished: tuple[FinishedShot, ...]
     repeated: tuple[float, ...] = ()
+    seconds: float = 0.0
 
     def shots(self) -> Iterator[FinishedShot]:
         """Yield the shots in story order."""
@@ -107,6 +109,12 @@ def _repeated(store: RunStore, film: FinishedFilm) -> Iterator[float]:
             take = takes[shot.shot.id, chosen.take]
             clip = read_clip(store.objects.path(take.master, files[take.master].suffix), take.fps)
             yield _squared_error(clip.frames[: chosen.first], last.clip.frames[-chosen.first :])
+
+
+def _seconds(store: RunStore) -> float:
+    """What the backbone took for the takes that make up the film."""
+    used = {(shot.shot, shot.take) for shot in store.current()}
+    return sum(take.seconds for take in store.takes() if (take.shot, take.number) in used)
 
 
 def seam_errors(film: _Film) -> list[float]:
@@ -176,27 +184,24 @@ class Bench:
     runs: Path
     metric: StoryworldMetric
 
-    def film(self, episode: Episode, policy: str) -> tuple[_Film, float]:
-        """One episode's film under one policy, and the seconds it took."""
+    def film(self, episode: Episode, policy: str) -> _Film:
+        """One episode's film under one policy."""
         folder = self.runs / policy / episode.title.replace(" ", "_")
-        started = time.monotonic()
         with Storyteller(folder, self.settings, plugins=self.host, policy=policy, backbone=self.backbone) as teller:
             teller.render(story_script(episode)).check()
-        seconds = time.monotonic() - started
         with RunStore(folder, write=False) as store:
             film = FinishedFilm(store)
-            return _Film(film.board, tuple(film.shots()), tuple(_repeated(store, film))), seconds
+            return _Film(film.board, tuple(film.shots()), tuple(_repeated(store, film)), _seconds(store))
 
     def row(self, tier: str, policy: str, stories: int, progress: Callable[[str], None]) -> Row:
         """Make and measure the films of one tier under one policy."""
-        films, seconds = list[_Film](), 0.0
+        films = list[_Film]()
         for episode in episodes_of(tier, stories):
-            film, took = self.film(episode, policy)
-            films.append(film)
-            seconds += took
-            progress(f"{policy}: {episode.title}, {len(episode.shots)} shots in {took:.0f} s")
+            films.append(self.film(episode, policy))
+            progress(f"{policy}: {episode.title}, {len(episode.shots)} shots in {films[-1].seconds:.0f} s")
         shots = sum(len(film.finished) for film in films)
-        return Row(tier, policy, stories, shots, seconds / shots, summary(films, self.metric, tier))
+        seconds = sum(film.seconds for film in films) / shots
+        return Row(tier, policy, stories, shots, seconds, summary(films, self.metric, tier))
 
 
 _COLUMNS = (
