@@ -13,8 +13,7 @@ from storymem_memory_policies.ordering import in_view_order
 class EarliestAppearance(EntityPolicy):
     """For each entity the shot shows, recall a keyframe of its earliest earlier shot.
 
-    Source: SubjectAnchor's memory, restated in terms of a schedule. The first picture of an entity has
-        drifted
+    Source: SubjectAnchor's memory, restated in terms of a schedule. The first picture of an entity has drifted
     through the fewest generations. A keyframe that serves several entities is recalled once.
     Sees: one shot an entity. Cost: O(keyframes x needed entities); one keyframe an entity, at most.
     """

@@ -1,37 +1,73 @@
-"""Several processes that train one small model together."""
+"""Several processes that train one model together."""
 
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 from training_support import trainer
 
 from storymem_backbones.training.averaging import WeightAverage
+from storymem_backbones.training.errors import TrainingError
+from storymem_backbones.training.lora_loop import LoopSettings, start_accelerator
+from storymem_backbones.wan.lora_file import read_lora
 
 RANKS = Path(__file__).with_name("ranks.py")
 
 
-def start(rank, port, folder):
+def start(rank, port, mode, folder):
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    own |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": 1}
     environment = os.environ | {name: str(value) for name, value in own.items()}
-    return subprocess.Popen([sys.executable, RANKS, folder], env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, RANKS, mode, folder], env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def test_ranks_end_with_the_same_weights_which_one_alone_would_not_have(tmp_path):
+def run_two_ranks(mode, folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    for rank in [start(rank, port, tmp_path) for rank in range(2)]:
-        _, errors = rank.communicate(timeout=50)
+    folder.mkdir(exist_ok=True)
+    for rank in [start(rank, port, mode, folder) for rank in range(2)]:
+        _, errors = rank.communicate(timeout=100)
         assert rank.returncode == 0, errors
+
+
+def test_ranks_end_with_the_same_weights_which_one_alone_would_not_have(tmp_path):
+    run_two_ranks("averaged", tmp_path)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))
     alone = trainer(tmp_path / "alone", steps=9, small_model=True)
     alone.train()
     assert not all(torch.equal(ours, theirs) for ours, theirs in zip(first, alone.parameters, strict=True))
+
+
+def test_a_sharded_model_that_is_resumed_ends_with_the_lora_of_a_whole_one(tmp_path):
+    made = []
+    for mode in ("ddp", "fsdp"):
+        run_two_ranks(mode, tmp_path / mode)
+        made.append(read_lora(tmp_path / mode / "backbone.safetensors").factors)
+    whole, sharded = made
+    assert whole.keys() == sharded.keys()
+    for name, factors in whole.items():
+        for ours, theirs in zip(factors, sharded[name], strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"fsdp_version": 1}, {"cpu_ram_efficient_loading": True}])
+def test_sharding_that_cannot_train_a_lora_is_refused(wrong, tmp_path, monkeypatch):
+    plugin = SimpleNamespace(**({"fsdp_version": 2, "cpu_ram_efficient_loading": False} | wrong))
+
+    class Launched:
+        def __init__(self, **kwargs):
+            self.state = SimpleNamespace(fsdp_plugin=plugin)
+
+    monkeypatch.setattr("accelerate.Accelerator", Launched)
+    with pytest.raises(TrainingError, match="--fsdp_version 2 --fsdp_cpu_ram_efficient_loading false"):
+        start_accelerator(LoopSettings(), tmp_path)
 
 
 def test_one_process_alone_keeps_its_weights():

@@ -173,6 +173,8 @@ class LoraTrainer:
             self._suit_small_model()
         else:
             self._model, self._optimizer = self._accelerator.prepare(transformer, self._new_optimizer())
+            # FSDP puts shards in place of the parameters: gradients are theirs.
+            self.parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
 
     def resume(self) -> bool:
         """Go on from this folder's last checkpoint; False if there is none."""
@@ -299,7 +301,11 @@ class LoraTrainer:
 
 
 def start_accelerator(loop: LoopSettings, folder: Path) -> Accelerator:
-    """This process's accelerator, from the settings and the environment that ``accelerate launch`` sets."""
+    """This process's accelerator, from the settings and the environment that ``accelerate launch`` sets.
+
+    Raises:
+        TrainingError: If FSDP is asked for in a way that cannot train a LoRA beside frozen weights.
+    """
     from accelerate import Accelerator
 
     accelerator = Accelerator(
@@ -307,9 +313,18 @@ def start_accelerator(loop: LoopSettings, folder: Path) -> Accelerator:
         log_with="tensorboard" if loop.tensorboard else None,
         project_dir=folder,
     )
+    _check_sharding(accelerator)
     if loop.tensorboard:
         accelerator.init_trackers("m2v")
     return accelerator
+
+
+def _check_sharding(accelerator: Accelerator) -> None:
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and (plugin.fsdp_version != 2 or plugin.cpu_ram_efficient_loading):
+        # Version 1 flattens trained and frozen weights together; accelerate's loading from one rank stumbles over
+        # parameters of the outermost module, which Wan has.
+        raise TrainingError("FSDP: launch with --fsdp_version 2 --fsdp_cpu_ram_efficient_loading false")
 
 
 def _new_lora(transformer: WanTransformer3DModel, lora: LoraSettings, seed: int) -> list[torch.nn.Parameter]:

@@ -7,7 +7,6 @@ Runs on one GPU as it is, on several under ``accelerate launch``.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,7 +118,7 @@ def train_m2v(config: TrainM2VConfig, on_step: OnStep | None = None) -> TrainRes
             _log.info("%s: resumed", name)
         results[name] = trainer.train(None if on_step is None else _named(on_step, name))
         del trainer
-        _free()
+        accelerator.free_memory()  # it holds on to whatever it has prepared
     made: tuple[Path, ...] = ()
     if config.validation.stories and accelerator.is_main_process:
         loras = {_COMPONENT[name]: results[name].lora for name in names}
@@ -161,7 +160,7 @@ def _encode(
         pipeline.text_tokens = manifest.text_tokens
         files = StoryEncoder(pipeline, size, config.keyframes, str(config.checkpoint)).encode_stories(stories, cache)
     del pipeline
-    _free()
+    accelerator.free_memory()
     return files
 
 
@@ -180,9 +179,3 @@ def _dtype(config: TrainM2VConfig) -> torch.dtype:
 
 def _named(on_step: OnStep, name: str) -> Callable[[int, float], None]:
     return lambda step, loss: on_step(name, step, loss)
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
