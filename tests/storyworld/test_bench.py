@@ -11,6 +11,7 @@ from storymem.interfaces import FinishedShot
 from storymem.media.clip import Clip
 from storymem.storyboard import Storyboard
 from storymem_backbones.storyworld import bench
+from storymem_backbones.storyworld.autoencoding import Autoencodes, reconstruction_numbers
 from storymem_backbones.storyworld.bench import RENDERER, Row, closed_share, episodes_of, floor, report
 from storymem_backbones.storyworld.bench_cli import app
 from storymem_backbones.storyworld.episodes import story_script
@@ -58,6 +59,34 @@ def test_the_floor_measures_the_renderers_own_films(folder: Path, small_renders:
     assert row.policy == RENDERER
     assert row.shots == len(episodes_of("easy", 1)[0].shots)
     assert "adherence/place" in row.numbers
+
+
+class Fades:
+    """An autoencoder that loses half of the contrast."""
+
+    def reconstruct(self, clip: Clip) -> Clip:
+        return Clip(clip.frames // 2 + 64, clip.fps)
+
+
+def test_the_autoencoder_is_measured_on_true_clips(folder: Path, small_renders: None) -> None:
+    model = Fades()
+    assert isinstance(model, Autoencodes)
+    row = bench.autoencoded("easy", 1, StoryworldMetric(ReadoutSettings(readout=folder)), model)
+    (episode,) = episodes_of("easy", 1)
+    assert (row.policy, row.shots) == (bench.AUTOENCODER, len(episode.shots))
+    assert {"psnr", "psnr_pooled", "adherence/place"} <= row.numbers.keys()
+    assert "| easy | autoencoder |" in report([row])
+
+
+def test_reconstruction_numbers_are_those_of_a_known_change() -> None:
+    dark = Clip(np.full((5, 24, 40, 3), 100, np.uint8), 8)
+    later = dark.frames.copy()
+    later[3:] += 51
+    numbers = reconstruction_numbers([dark, dark], [dark, Clip(later, 8)])
+    square = 51**2 * 2 / 5
+    assert numbers["psnr_pooled"] == pytest.approx(10 * np.log10(255**2 / (square / 2)))
+    assert numbers["psnr"] == pytest.approx((10 * np.log10(255**2 / 1e-3) + 10 * np.log10(255**2 / square)) / 2)
+    assert numbers["colour_shift"] == pytest.approx(0.2 / 2)
 
 
 def test_the_command_renders_measures_and_reports(folder: Path, tmp_path: Path, small_renders: None) -> None:

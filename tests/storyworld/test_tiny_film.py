@@ -5,8 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from storymem.media.clip import Clip
 from storymem.media.video import count_frames
 from storymem.store.runstore import RunStore
+from storymem_backbones.storyworld.autoencoding import reconstruction_numbers
+from storymem_backbones.storyworld.episodes import sample_chain
+from storymem_backbones.storyworld.render import as_bytes, render
+from storymem_backbones.tiny.backbone import TinyBackbone
+from storymem_backbones.tiny.settings import TinySettings
+from storymem_backbones.wan.errors import GeometryError
 
 STORY = {
     "title": "Two shots of a fox",
@@ -32,3 +41,16 @@ def test_a_story_becomes_a_film_whose_second_shot_remembers_the_first(tmp_path: 
         recalled = {take.shot: take.request["recalled"] for take in store.takes()}
     assert recalled["1.1"] == []
     assert len(recalled["1.2"]) >= 1
+
+
+def test_true_clips_come_back_through_the_autoencoder() -> None:
+    backbone = TinyBackbone(TinySettings())
+    specs = [shot.spec for shot in sample_chain(1).shots[:2]]
+    true = [Clip(clip.numpy(), 8) for clip in as_bytes(render(specs)).permute(0, 1, 3, 4, 2).contiguous()]
+    shown = [backbone.reconstruct(clip) for clip in true]
+    numbers = reconstruction_numbers(true, shown)
+    assert numbers["psnr"] > 27
+    assert numbers["colour_shift"] < 0.005
+    with pytest.raises(GeometryError, match="the nearest is 17"):
+        backbone.reconstruct(Clip(true[0].frames[:16], 8))
+    backbone.close()

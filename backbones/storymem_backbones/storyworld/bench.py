@@ -1,7 +1,7 @@
 """The storyworld benchmark: films of test episodes, rendered through the framework and measured exactly.
 
 For every memory policy the same episodes are rendered with the same backbone; the renderer's own pictures are measured
-as the floor. Knows nothing about how a backbone works.
+as the floor, before and after the backbone's autoencoder if it has one. Knows nothing more about how a backbone works.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,19 @@ from storymem.plugin import PluginHost
 from storymem.settings import RunSettings
 from storymem.store.runstore import RunStore
 from storymem.storyboard import Storyboard
+from storymem_backbones.storyworld.autoencoding import Autoencodes, psnr, reconstruction_numbers
 from storymem_backbones.storyworld.episodes import Episode, sample_chain, sample_episode, story_script
 from storymem_backbones.storyworld.metric import StoryworldMetric
 from storymem_backbones.storyworld.metrics import Measures, merged
 from storymem_backbones.storyworld.render import as_bytes, render
 from storymem_backbones.storyworld.world import FPS
 
-RENDERER = "renderer"  # the row of the floor
-_PEAK = 255.0
+RENDERER, AUTOENCODER = "renderer", "autoencoder"  # rows of the floor
 
 
 @dataclass(frozen=True)
 class Row:
-    """Numbers of one policy (or of the renderer) on one tier.
+    """Numbers of one policy (or of the renderer, or of its pictures after the autoencoder) on one tier.
 
     Attributes:
         seconds: That the backbone took for a shot, on average, when it was made.
@@ -45,7 +45,8 @@ class Row:
             repeats, against those handed over) and `seam_psnr` (the frames on both sides of such a seam; motion
             lowers it, so compare with the renderer's); for chains `colour_change`, by how much the colour statistic
             that changes most does so from the first clip to the last, and `colour_drift`, the same of the changes'
-            mean over all chains: what moves changes one chain's colours this way or that, a drift all alike.
+            mean over all chains: what moves changes one chain's colours this way or that, a drift all alike; for the
+            autoencoder those of `reconstruction_numbers`.
     """
 
     tier: str
@@ -83,14 +84,19 @@ def episodes_of(tier: str, stories: int) -> list[Episode]:
     return [sample_episode(seed, tier) for seed in range(stories)]
 
 
-def _rendered_film(episode: Episode) -> _Film:
-    """The episode as the renderer draws it, without the frames that repeat the previous shot."""
-    board = Storyboard(story_script(episode))
+def _true_clips(episode: Episode) -> list[Clip]:
+    """What the renderer draws, with the frames that repeat the previous shot."""
     pictures = as_bytes(render([shot.spec for shot in episode.shots]))
     frames: Frames = pictures.permute(0, 1, 3, 4, 2).contiguous().numpy()
+    return [Clip(clip, FPS) for clip in frames]
+
+
+def _film_of(episode: Episode, clips: Sequence[Clip]) -> _Film:
+    """An episode's clips as a film, without the frames that repeat the previous shot."""
+    board = Storyboard(story_script(episode))
     finished = tuple(
-        FinishedShot(place, Clip(clip[shot.spec.overlap :], FPS), ())
-        for place, clip, shot in zip(board, frames, episode.shots, strict=True)
+        FinishedShot(place, Clip(clip.frames[shot.spec.overlap :], FPS), ())
+        for place, clip, shot in zip(board, clips, episode.shots, strict=True)
     )
     return _Film(board, finished)
 
@@ -142,8 +148,7 @@ def colour_summary(films: Sequence[_Film]) -> dict[str, float]:
 
 
 def _mean_psnr(name: str, errors: Sequence[float]) -> dict[str, float]:
-    values = [10 * np.log10(_PEAK**2 / max(error, 1e-3)) for error in errors]
-    return {name: float(np.mean(values))} if values else {}
+    return {name: float(np.mean([psnr(error) for error in errors]))} if errors else {}
 
 
 def summary(films: Sequence[_Film], metric: StoryworldMetric, tier: str) -> dict[str, float]:
@@ -161,10 +166,23 @@ def floor(tier: str, stories: int, metric: StoryworldMetric) -> Row:
     """The renderer's own row: what is left is the error of the read-out."""
     episodes = episodes_of(tier, stories)
     started = time.monotonic()
-    films = [_rendered_film(episode) for episode in episodes]
+    films = [_film_of(episode, _true_clips(episode)) for episode in episodes]
     shots = sum(len(episode.shots) for episode in episodes)
     seconds = (time.monotonic() - started) / shots
     return Row(tier, RENDERER, stories, shots, seconds, summary(films, metric, tier))
+
+
+def autoencoded(tier: str, stories: int, metric: StoryworldMetric, model: Autoencodes) -> Row:
+    """The renderer's films after the model's autoencoder: the least drift that films made with it can have."""
+    episodes = episodes_of(tier, stories)
+    true = [_true_clips(episode) for episode in episodes]
+    started = time.monotonic()
+    shown = [[model.reconstruct(clip) for clip in clips] for clips in true]
+    seconds = time.monotonic() - started
+    numbers = summary([_film_of(*film) for film in zip(episodes, shown, strict=True)], metric, tier)
+    numbers |= reconstruction_numbers(list(chain(*true)), list(chain(*shown)))
+    shots = sum(map(len, true))
+    return Row(tier, AUTOENCODER, stories, shots, seconds / shots, numbers)
 
 
 @dataclass(frozen=True)
@@ -206,7 +224,7 @@ class Bench:
 
 _COLUMNS = (
     "identity_drift", "accessories", "presence", "place_drift", "adherence/place", "adherence/motion",
-    "adherence/size", "adherence/cast", "handover_psnr", "seam_psnr", "colour_change", "colour_drift",
+    "adherence/size", "adherence/cast", "handover_psnr", "seam_psnr", "colour_change", "colour_drift", "psnr",
 )  # fmt: skip
 
 

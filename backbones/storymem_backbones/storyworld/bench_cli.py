@@ -36,7 +36,8 @@ def storyworld(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Render test episodes of the storyworld under several memory policies and measure what memory keeps."""
     from storymem.plugin import Kind, PluginHost
-    from storymem_backbones.storyworld.bench import Bench, floor
+    from storymem_backbones.storyworld.autoencoding import Autoencodes
+    from storymem_backbones.storyworld.bench import Bench, autoencoded, floor
     from storymem_backbones.storyworld.metric import StoryworldMetric
     from storymem_backbones.storyworld.settings import ReadoutSettings
 
@@ -49,6 +50,8 @@ def storyworld(  # noqa: PLR0913, PLR0917 - a command's options
     try:
         for name in tier or ["easy"]:
             rows.append(floor(name, stories, metric))
+            if isinstance(model, Autoencodes):
+                rows.append(autoencoded(name, stories, metric, model))
             rows += [shared.row(name, one, stories, typer.echo) for one in policy or ["none", "sink_recent"]]
     finally:
         model.close()

@@ -85,6 +85,18 @@ class WanBackbone(Backbone[WanSettings]):
             raise GenerationError(f"out of GPU memory with profile {settings.profile}: {advice}") from error
         return Clip(frames, self._manifest().fps)
 
+    def reconstruct(self, clip: Clip) -> Clip:
+        """The clip through the VAE and back: the best that a shot can look like.
+
+        Raises:
+            GeometryError: The clip's size or length is not legal.
+            GenerationError: The profile spreads the model over several processes.
+        """
+        pipeline = self._pipeline(text_to_video=False)
+        if not isinstance(pipeline, WanMemoryPipeline):
+            raise GenerationError(f"profile {self.settings.profile}: clips are reconstructed by one process only")
+        return Clip(pipeline.reconstruct(clip.frames), clip.fps)
+
     def estimate(self, width: int, height: int, frames: int, memory: int) -> Estimate:
         """What one shot of this size takes with the chosen profile; loads no weights."""
         folder = self._folder_if_there()

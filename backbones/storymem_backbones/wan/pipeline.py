@@ -22,7 +22,7 @@ from storymem_backbones.wan.caching import cache_config, steps_per_expert
 from storymem_backbones.wan.conditioning import build_conditioning, encode_memory
 from storymem_backbones.wan.errors import ConditioningError, GenerationError
 from storymem_backbones.wan.frames import as_rgb, to_frames, to_pixels
-from storymem_backbones.wan.geometry import LATENT_CHANNELS
+from storymem_backbones.wan.geometry import LATENT_CHANNELS, legal_frames, legal_size
 from storymem_backbones.wan.positions import PAPER_SHIFT, Shift, install_memory_rope
 from storymem_backbones.wan.sampler import m2v_scheduler, uses_high_noise
 from storymem_backbones.wan.settings import Caching
@@ -205,6 +205,20 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         mean, std = self._latent_statistics(latents)
         raw = (latents * std + mean).to(self.vae.dtype)
         return to_frames(self.vae.decode(raw, return_dict=False)[0][0])
+
+    @torch.no_grad()
+    def reconstruct(self, frames: Frames) -> Frames:
+        """Frames uint8 RGB (F, H, W, 3) through the VAE and back.
+
+        Raises:
+            GeometryError: If size or frame count is not legal.
+        """
+        legal_frames(len(frames))
+        legal_size(*frames.shape[1:3])
+        try:
+            return self.decode(self.encode_video(to_pixels(frames).transpose(0, 1).unsqueeze(0)))
+        finally:
+            self.maybe_free_model_hooks()
 
     def encode_video(self, pixels: Tensor) -> Tensor:
         """The posterior's mode for pixels (B, 3, F, H, W) in [-1, 1]: normalised float32 (B, 16, T, h, w)."""
