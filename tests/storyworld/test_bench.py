@@ -47,6 +47,12 @@ def test_the_closed_share_runs_from_no_memory_to_the_renderer() -> None:
     assert "| easy | sink_recent | 0.070 |" in text
 
 
+def test_gaps_are_in_the_order_of_their_length() -> None:
+    numbers = {f"identity_drift/gap_{gap}": 0.1 for gap in ("16_40", "1_1", "8_15", "2_3")}
+    text = report([Row("hard", "none", 1, 46, 0.5, numbers)])
+    assert "| tier | policy | 1-1 | 2-3 | 8-15 | 16-40 |" in text
+
+
 def test_chains_go_on_without_a_cut() -> None:
     (chain,) = episodes_of("chain", 1)
     assert [shot.cut for shot in chain.shots] == [True] + [False] * 9

@@ -243,9 +243,8 @@ def _cell(value: float | None) -> str:
 
 def report(rows: Sequence[Row]) -> str:
     """The rows as Markdown: one table of means, one of identity drift by recurrence gap."""
-    gaps = [
-        name for name in dict.fromkeys(n for row in rows for n in row.numbers) if name.startswith("identity_drift/")
-    ]
+    measured = {name for row in rows for name in row.numbers if name.startswith("identity_drift/gap_")}
+    gaps = sorted(measured, key=lambda name: int(name.split("_")[-1]))
     head = ("tier", "policy", "stories", "shots", "s a shot", "drift closed", *_COLUMNS)
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
