@@ -3,8 +3,8 @@
     python benchmarks/tiny_identity.py --stories 60
 
 Held-out stories; memory is the middle frames of up to three earlier clips that show a character of the target, and of
-one that may not, as the renderer draws them, so errors of earlier shots do not add up. Colours and accessories are read
-at the told kind, whether or not the shipped read-out would have found that kind; `found` says how often it does.
+one that may not, as the renderer draws them, so errors of earlier shots do not add up. Colours, accessories and motion
+are read at the told kind, whether or not the shipped read-out would have found it; `found` says how often it does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from storymem_backbones.storyworld.caption import canonical_caption
 from storymem_backbones.storyworld.metric import SHIPPED
 from storymem_backbones.storyworld.readout import READ_EVERY, Readout, load_readout, over_clip
-from storymem_backbones.storyworld.world import HATS, KINDS, PATTERNS, Actor, ClipSpec
+from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PATTERNS, Actor, ClipSpec
 from storymem_backbones.tiny.settings import WEIGHTS, TinySettings
 from storymem_backbones.training.storyworld_stories import held_out_story, pictures
 from storymem_backbones.wan.build import build_pipeline
@@ -64,8 +64,8 @@ def load(folder: Path) -> WanMemoryPipeline:
 
 
 @torch.no_grad()
-def errors(readout: Readout, frames: NDArray[np.uint8], actor: Actor) -> tuple[float, float, float]:
-    """Mean absolute colour error, share of accessories that are right, whether the kind is found."""
+def errors(readout: Readout, frames: NDArray[np.uint8], actor: Actor) -> tuple[float, float, float, float]:
+    """Mean absolute colour error, share of accessories that are right, whether the kind is found and does as told."""
     clip = torch.from_numpy(frames)[None].permute(0, 1, 4, 2, 3).float() / 127.5 - 1
     answers = over_clip(readout(clip[:, ::READ_EVERY]))
     seen = {name: value[0, KINDS.index(actor.look.kind)] for name, value in answers.figures.items()}
@@ -75,18 +75,21 @@ def errors(readout: Readout, frames: NDArray[np.uint8], actor: Actor) -> tuple[f
         bool(seen["scarf"] > 0) == actor.look.scarf,
         PATTERNS[int(seen["pattern"].argmax())] == actor.look.pattern,
     )
-    return float(colours.abs().mean()), sum(right) / 3, float(seen["present"] >= 0.5)
+    moves = MOTIONS[int(answers.motion[0, KINDS.index(actor.look.kind)].argmax())] == actor.motion
+    return float(colours.abs().mean()), sum(right) / 3, float(seen["present"] >= 0.5), float(moves)
 
 
 def run(pipeline: WanMemoryPipeline, readout: Readout, cases: list[Case], sampling: Sampling, memory: bool) -> str:
     """One row of the table."""
-    rows = []
+    alone, paired = list[tuple[float, ...]](), list[tuple[float, ...]]()
     for one in cases:
         shot = ShotInputs(canonical_caption(one.spec), "", 160, 96, 17, one.seed, memory=one.memory if memory else ())
         frames = pipeline(shot, sampling)
+        rows = alone if len(one.spec.actors) == 1 else paired
         rows += [errors(readout, frames, actor) for actor in one.spec.actors]
-    drift, accessories, found = np.mean(rows, axis=0)
-    return f"| {drift:.3f} | {accessories:.2f} | {found:.2f} | {len(rows)} |"
+    drift, accessories, found, _ = np.mean([*alone, *paired], axis=0)
+    moves = [f"{np.mean([row[-1] for row in rows]):.2f} of {len(rows)}" for rows in (alone, paired)]
+    return f"| {drift:.3f} | {accessories:.2f} | {found:.2f} | {' | '.join(moves)} |"
 
 
 def main() -> None:
@@ -100,8 +103,8 @@ def main() -> None:
     pipeline, readout = load(arguments.weights), load_readout(SHIPPED)
     found = [case(FIRST_STORY + index) for index in range(arguments.stories)]
     cases = [one for one in found if one is not None]
-    print("| guidance by text, by memory | memory | colour error | accessories | found | characters |")
-    print("|---|---|---|---|---|---|")
+    head = ("guidance by text, by memory", "memory", "colour error", "accessories", "found", "motion alone", "in pairs")
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for text, memory in arguments.guidance or [(1.0, 1.0), (1.75, 3.0)]:
         sampling = Sampling(8, 4.0, guidance_high=text, guidance_low=text, memory_guidance=memory)
         for remembers in (False, True):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from transformers import UMT5EncoderModel
 
 from storymem_backbones.tiny.settings import TinySettings
 from storymem_backbones.training import retrain_tiny
@@ -44,6 +45,11 @@ def run(monkeypatch):
     return run
 
 
+def text_encoder(folder):
+    encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder").bfloat16()
+    return [parameter.tolist() for parameter in encoder.parameters()]
+
+
 @pytest.mark.timeout(180)
 def test_a_model_is_trained_from_nothing_and_goes_on(run, tmp_path):
     folder = run(tmp_path / "first", vae={"image_seconds": 0.5, "clip_seconds": 0.5})
@@ -54,6 +60,9 @@ def test_a_model_is_trained_from_nothing_and_goes_on(run, tmp_path):
         vae={"clip_seconds": 0.5, "anchor": 0.1},
         base={"seconds": 0.2},
     )
+    assert text_encoder(tmp_path / "onward" / "work") == text_encoder(tmp_path / "first" / "work")
+    run(tmp_path / "told", "--start-from", str(folder), "--stages", "base", base={"seconds": 0.2, "train_text": True})
+    assert text_encoder(tmp_path / "told" / "work") != text_encoder(folder)
     report = json.loads((tmp_path / "onward" / "work" / "vae" / "training.json").read_text())["report"]
     assert report["psnr"] >= report["psnr_pooled"]
     pipeline = build_pipeline(onward, TinySettings(weights=str(onward)), read_manifest(onward))

@@ -36,8 +36,9 @@ class BaseSettings(BaseModel):
         muon_learning_rate: For the matrices inside blocks (Muon); everything else uses AdamW.
         conditioned: Share of samples that are given the first frame or the first five.
         shift: Of the noise levels, see `SigmaRange`.
-        start_from: Folder of a transformer and a text encoder to go on from, instead of new ones. The text encoder is
-            then frozen, so that a LoRA trained with it stays right.
+        start_from: Folder of a transformer and a text encoder to go on from, instead of new ones.
+        train_text: Train that text encoder too, which takes longer and makes a LoRA trained with it wrong until it is
+            trained on; a new one always is trained.
         average_every: Steps between averagings of the ranks' weights (`averaging`).
     """
 
@@ -58,9 +59,15 @@ class BaseSettings(BaseModel):
     text_dropout: float = 0.1
     shift: float = 3.0
     start_from: Path | None = None
+    train_text: bool = False
     average_every: int = 8
     compile: bool = True
     seed: int = 0
+
+    @property
+    def text_is_frozen(self) -> bool:
+        """Whether the text encoder stays as it is."""
+        return self.start_from is not None and not self.train_text
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ class BaseTrainer:
             model.transformer.compile_repeated_blocks()
         self._trained = [p for p in model.parameters() if p.requires_grad]
         # A text encoder that is trained reads values back to the host, which a recorded step may not.
-        recorded = settings.start_from is not None and device.type == "cuda"
+        recorded = settings.text_is_frozen and device.type == "cuda"
         self._steppers = optimizers(model, settings, device if recorded else None)
         self._rates = (settings.muon_learning_rate, settings.learning_rate)
         self._update = GraphedSteps(self._optimise, device) if recorded else self._optimise
@@ -227,13 +234,13 @@ class BaseTrainer:
 
 
 def base_model(settings: BaseSettings, vocabulary: int) -> TextToVideo:
-    """A new model, or the one to go on from, whose text encoder is frozen; float32, on the CPU."""
+    """A new model, or the one to go on from; float32, on the CPU."""
     torch.manual_seed(settings.seed)
     if settings.start_from is None:
         return TextToVideo(new_transformer(settings), new_text_encoder(settings, vocabulary))
     transformer = WanTransformer3DModel.from_pretrained(settings.start_from / "transformer")
     encoder = UMT5EncoderModel.from_pretrained(settings.start_from / "text_encoder")
-    return TextToVideo(transformer.float(), encoder.float().requires_grad_(False).eval())
+    return TextToVideo(transformer.float(), encoder.float().requires_grad_(settings.train_text).eval())
 
 
 def train_base(

@@ -82,7 +82,7 @@ def _pool(accelerator: Accelerator, arguments: argparse.Namespace, text: TextOf,
 def _stage_base(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     settings = BaseSettings(**{"start_from": arguments.start_from, **json.loads(arguments.base)})
     model = base_model(settings, len(vocabulary())).to(accelerator.device)
-    text = frozen_text(model.text_encoder) if settings.start_from else ids_as_they_are
+    text = frozen_text(model.text_encoder) if settings.text_is_frozen else ids_as_they_are
     pool = _pool(accelerator, arguments, text, _BASE_SEEDS)
     train_base(model, pool, accelerator, settings, arguments.out / "work")
 
