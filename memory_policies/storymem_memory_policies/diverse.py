@@ -26,8 +26,7 @@ class DiverseSettings(PluginSettings):
 class Diverse(MemoryPolicy[DiverseSettings]):
     """Add, one by one, the keyframe farthest from all recalled ones.
 
-    Source: farthest-point traversal for the k-center problem (Gonzalez, 1985), within a factor 2 of the best
-        cover of
+    Source: farthest-point traversal for the k-center problem (Gonzalez, 1985), within a factor 2 of the best cover of
     embedding space, seeded by the memory sink of StoryMem (section 3.3).
     Sees: all earlier shots. Cost: O(budget x keyframes x D), one cached image embedding a keyframe.
     """

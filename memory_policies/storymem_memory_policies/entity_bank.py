@@ -26,10 +26,9 @@ class EntityBankSettings(EntitySettings):
 class EntityBank(EntityPolicy[EntityBankSettings]):
     """Recall one keyframe per needed entity, the same one once ``tries`` shots have shown it.
 
-    Source: EntityMem's entity bank. A reference image of the script wins; otherwise it is the best-scored
-        keyframe of
-    the entity's first ``tries`` shots. With ``shown="similarity"`` a keyframe is verified: it counts only if
-    the encoder finds the entity in it.
+    Source: EntityMem's entity bank. A reference image of the script wins; otherwise it is the best-scored keyframe of
+    the entity's first ``tries`` shots. With ``shown="similarity"`` a keyframe is verified: it counts only if the
+    encoder finds the entity in it.
     Sees: ``tries`` shots an entity. Cost: O(keyframes x needed entities); one keyframe an entity, at most.
     """
 

@@ -29,9 +29,8 @@ class GraphAncestorsSettings(EntitySettings):
 class GraphAncestors(EntityPolicy[GraphAncestorsSettings]):
     """Recall keyframes of related shots, by shared entities / (1 + distance in shots), then of the sink.
 
-    Source: camera trees in multi-agent film making (a shot inherits from the shots its camera has seen).
-        Shots
-    joined without a cut are one camera, which counts as one shared entity.
+    Source: camera trees in multi-agent film making (a shot inherits from the shots its camera has seen). Shots joined
+    without a cut are one camera, which counts as one shared entity.
     Sees: up to ``reach`` shots an entity, its camera's earlier shots, and the sink.
     Cost: O(keyframes log keyframes); fills the whole budget.
     """

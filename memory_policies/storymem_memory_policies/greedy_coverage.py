@@ -30,9 +30,8 @@ class GreedyCoverageSettings(EntitySettings):
 class GreedyCoverage(EntityPolicy[GreedyCoverageSettings]):
     """Add, one by one, the keyframe that shows most needed entities not yet shown; ties by score.
 
-    Source: greedy maximum coverage over the entity schedule, as EntityBench users report it (0.881 against
-        0.863
-    for a static top-K); the greedy bound is Nemhauser, Wolsey and Fisher (1978).
+    Source: greedy maximum coverage over the entity schedule, as EntityBench users report it (0.881 against 0.863 for a
+    static top-K); the greedy bound is Nemhauser, Wolsey and Fisher (1978).
     Sees: up to ``reach`` shots an entity, so shots that share nothing run side by side.
     Cost: O(budget x keyframes x needed entities); usually recalls fewer keyframes than the budget.
     """

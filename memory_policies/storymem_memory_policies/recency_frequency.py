@@ -27,8 +27,7 @@ class RecencyFrequencySettings(EntitySettings):
 class RecencyFrequency(EntityPolicy[RecencyFrequencySettings]):
     """Score a keyframe by its entities' past appearances, each weighted by ``decay ** age``; recall the best.
 
-    Source: the LRFU cache policy (Lee and others, 2001) on entities. It does not look at what this shot
-        needs, so it
+    Source: the LRFU cache policy (Lee and others, 2001) on entities. It does not look at what this shot needs, so it
     is the control for schedule-aware policies.
     Sees: all earlier shots. Cost: O(appearances of visible entities + keyframes log keyframes).
     """

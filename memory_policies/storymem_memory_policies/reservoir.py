@@ -26,10 +26,9 @@ class ReservoirSettings(PluginSettings):
 class Reservoir(MemoryPolicy[ReservoirSettings]):
     """Recall a uniform sample of all visible keyframes.
 
-    Source: reservoir sampling (Vitter, 1985), in its bottom-k form: each keyframe gets a fixed random rank, a
-        hash of
-    seed and picture, and the lowest ranks are kept. So the sample depends neither on the order of arrival nor
-    on a random state, and changes by at most one keyframe when one arrives.
+    Source: reservoir sampling (Vitter, 1985), in its bottom-k form: each keyframe gets a fixed random rank, a hash of
+    seed and picture, and the lowest ranks are kept. So the sample depends neither on the order of arrival nor on a
+    random state, and changes by at most one keyframe when one arrives.
     Sees: all earlier shots. Cost: O(keyframes log keyframes).
     """
 
