@@ -7,7 +7,7 @@ as the floor, before and after the backbone's autoencoder if it has one. Knows n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from storymem.media.clip import Clip, Frames
 from storymem.media.video import read_clip
 from storymem.plugin import PluginHost
 from storymem.settings import RunSettings
+from storymem.store.records import CurrentShot, Take
 from storymem.store.runstore import RunStore
 from storymem.storyboard import Storyboard
 from storymem_backbones.storyworld.autoencoding import Autoencodes, psnr, reconstruction_numbers
@@ -62,7 +63,7 @@ class _Film:
     """A finished film in memory.
 
     Attributes:
-        repeated: Mean squared differences (0..255 squared) of the frames that shots without a cut repeat of the shot
+        repeated: Mean squared differences ([-1, 1] units) of the frames that shots without a cut repeat of the shot
             before them, from those that were handed over.
         seconds: That the backbone took, whenever that was.
     """
@@ -102,29 +103,27 @@ def _film_of(episode: Episode, clips: Sequence[Clip]) -> _Film:
 
 
 def _squared_error(first: Frames, second: Frames) -> float:
-    return float(np.square(first.astype(np.float64) - second).mean())
+    return float(np.square((first.astype(np.float64) - second) * (2 / 255)).mean())
 
 
-def _repeated(store: RunStore, film: FinishedFilm) -> Iterator[float]:
+def _chosen(store: RunStore) -> dict[str, tuple[CurrentShot, Take]]:
+    """The takes that make up the film, by shot."""
+    takes = {(take.shot, take.number): take for take in store.takes()}
+    return {shot.shot: (shot, takes[shot.shot, shot.take]) for shot in store.current()}
+
+
+def _repeated(store: RunStore, film: FinishedFilm, chosen: Mapping[str, tuple[CurrentShot, Take]]) -> Iterator[float]:
     """See `_Film.repeated`: the dropped beginning of each clip against the end of the shot before."""
-    files, takes = store.files(), {(take.shot, take.number): take for take in store.takes()}
-    current = {shot.shot: shot for shot in store.current()}
+    files = store.files()
     for last, shot in pairwise(film.shots()):
-        chosen = current[shot.shot.id]
-        if chosen.first:
-            take = takes[shot.shot.id, chosen.take]
+        current, take = chosen[shot.shot.id]
+        if current.first:
             clip = read_clip(store.objects.path(take.master, files[take.master].suffix), take.fps)
-            yield _squared_error(clip.frames[: chosen.first], last.clip.frames[-chosen.first :])
-
-
-def _seconds(store: RunStore) -> float:
-    """What the backbone took for the takes that make up the film."""
-    used = {(shot.shot, shot.take) for shot in store.current()}
-    return sum(take.seconds for take in store.takes() if (take.shot, take.number) in used)
+            yield _squared_error(clip.frames[: current.first], last.clip.frames[-current.first :])
 
 
 def seam_errors(film: _Film) -> list[float]:
-    """Mean squared difference (0..255 squared) of the two frames at every seam without a cut."""
+    """Mean squared difference ([-1, 1] units) of the two frames at every seam without a cut."""
     return [
         _squared_error(last.clip.frames[-1], shot.clip.frames[0])
         for last, shot in pairwise(film.finished)
@@ -208,8 +207,9 @@ class Bench:
         with Storyteller(folder, self.settings, plugins=self.host, policy=policy, backbone=self.backbone) as teller:
             teller.render(story_script(episode)).check()
         with RunStore(folder, write=False) as store:
-            film = FinishedFilm(store)
-            return _Film(film.board, tuple(film.shots()), tuple(_repeated(store, film)), _seconds(store))
+            film, chosen = FinishedFilm(store), _chosen(store)
+            seconds = sum(take.seconds for _, take in chosen.values())
+            return _Film(film.board, tuple(film.shots()), tuple(_repeated(store, film, chosen)), seconds)
 
     def row(self, tier: str, policy: str, stories: int, progress: Callable[[str], None]) -> Row:
         """Make and measure the films of one tier under one policy."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 from transformers import UMT5Config, UMT5EncoderModel
 
-from storymem_backbones.training.averaging import WeightAverage
+from storymem_backbones.training.averaging import AVERAGE_EVERY, WeightAverage
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.draw import Draw
 from storymem_backbones.training.flow import SigmaRange, flow_loss
@@ -60,7 +60,7 @@ class BaseSettings(BaseModel):
     shift: float = 3.0
     start_from: Path | None = None
     train_text: bool = False
-    average_every: int = 8
+    average_every: int = AVERAGE_EVERY
     compile: bool = True
     seed: int = 0
 

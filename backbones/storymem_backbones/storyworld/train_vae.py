@@ -19,7 +19,8 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, Wa
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from storymem_backbones.training.averaging import WeightAverage
+from storymem_backbones.storyworld.autoencoding import error_numbers, error_parts, psnr
+from storymem_backbones.training.averaging import AVERAGE_EVERY, WeightAverage
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.full_clip import decode_clip, encode_clip
 from storymem_backbones.training.graphed import GraphedSteps, adamw, learning_rate, set_learning_rate
@@ -79,7 +80,7 @@ class VAESettings(BaseModel):
     inflate_start: bool = False
     anchor: float = 0.0
     decoder_only: bool = False
-    average_every: int = 8
+    average_every: int = AVERAGE_EVERY
     measured_batches: int = 16
     compile: bool = True
     seed: int = 0
@@ -259,11 +260,6 @@ def channels_last(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     return vae
 
 
-def psnr(mean_squared_error: torch.Tensor) -> float:
-    """Signal-to-noise ratio in dB for an error in [-1, 1] units (peak 2)."""
-    return float(10 * torch.log10(4 / mean_squared_error))
-
-
 @torch.no_grad()
 def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int) -> None:
     """Measure the latents' mean and deviation per channel and write them to the config; make the posterior sharp."""
@@ -281,24 +277,19 @@ def reconstruction_report(vae: AutoencoderKLWan, clips: Clips, batches: int) -> 
     """How well clips come back.
 
     Returns:
-        psnr: Mean of the clips' own PSNR (dB); psnr_pooled, psnr_first_frame, psnr_third_...: of the mean squared
-        error over all clips, which the worst ones decide; colour_shift: mean shift from the first to the last third.
+        `error_numbers`, and psnr_first_frame, psnr_third_...: of the mean squared error over all clips.
     """
-    squares, shifts, own = [], [], list[float]()
-    for _ in range(batches):
-        truth = clips(_MEASURED, 17)
-        error = decode_clip(vae, encode_clip(vae, truth)).float().clamp(-1, 1) - truth.float()
-        squares.append(error.square().mean(dim=(0, 1, 3, 4)))
-        own += [psnr(clip.square().mean()) for clip in error]
-        shifts.append((error[:, :, -6:].mean(dim=(2, 3, 4)) - error[:, :, :6].mean(dim=(2, 3, 4))).abs().mean())
-    by_frame = torch.stack(squares).mean(0)
-    return {
-        "psnr": sum(own) / len(own),
-        "psnr_pooled": psnr(by_frame.mean()),
-        "psnr_first_frame": psnr(by_frame[0]),
-        **{f"psnr_third_{i + 1}": psnr(by_frame[a:b].mean()) for i, (a, b) in enumerate(((0, 6), (6, 12), (12, 17)))},
-        "colour_shift": float(torch.stack(shifts).mean() / 2),
+    errors = (_error(vae, clips(_MEASURED, 17)) for _ in range(batches))
+    squares, shifts = (torch.cat(part) for part in zip(*map(error_parts, errors), strict=True))
+    frames = squares.mean(0)
+    return error_numbers(squares, shifts) | {
+        "psnr_first_frame": psnr(frames[0]),
+        **{f"psnr_third_{i + 1}": psnr(frames[a:b].mean()) for i, (a, b) in enumerate(((0, 6), (6, 12), (12, 17)))},
     }
+
+
+def _error(vae: AutoencoderKLWan, clips: torch.Tensor) -> torch.Tensor:
+    return decode_clip(vae, encode_clip(vae, clips)).float().clamp(-1, 1) - clips.float()
 
 
 def train_vae(

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import distributed
 
+AVERAGE_EVERY = 8  # steps, unless said otherwise
+
 
 class WeightAverage:
     """Averages the same parameters on all ranks; does nothing where there is one process.

@@ -19,7 +19,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
-from storymem_backbones.training.averaging import WeightAverage
+from storymem_backbones.training.averaging import AVERAGE_EVERY, WeightAverage
 from storymem_backbones.training.budget import Budget
 from storymem_backbones.training.clips import ClipStore
 from storymem_backbones.training.draw import StoryDraws
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _ADAPTER = "m2v"
 _STATE = "training_state.pt"
-_AVERAGE_EVERY = 8  # steps of a small model
 
 
 class LoraSettings(BaseModel):
@@ -248,7 +247,7 @@ class LoraTrainer:
         self._model.to(self._device)
         self._optimizer = self._new_optimizer()
         self._update = GraphedSteps(self._optimise, self._device)
-        self._average = WeightAverage(self.parameters, _AVERAGE_EVERY)
+        self._average = WeightAverage(self.parameters, AVERAGE_EVERY)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         lora, recorded = self._lora, self._loop.small_model and self._device.type == "cuda"
