@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from transformers import UMT5EncoderModel
 
 from storymem_backbones.storyworld.tokenizer import END, vocabulary
-from storymem_backbones.storyworld.train_base import embed_text
+from storymem_backbones.storyworld.train_text import embed_text
 from storymem_backbones.storyworld.world import KINDS, MOTIONS, PLACES, SIZES
 from storymem_backbones.tiny.settings import WEIGHTS
 from storymem_backbones.training.storyworld_stories import TEXT_TOKENS

@@ -97,7 +97,12 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--stories", type=int, default=30)
     parser.add_argument(
-        "--guidance", type=float, nargs=2, action="append", metavar=("TEXT", "MEMORY"), help="default: 1 1 and 1.75 3"
+        "--guidance",
+        type=float,
+        nargs=2,
+        action="append",
+        metavar=("TEXT", "MEMORY"),
+        help="default: 1 1 and the model's own",
     )
     arguments = parser.parse_args()
     pipeline, readout = load(arguments.weights), load_readout(SHIPPED)
@@ -105,7 +110,8 @@ def main() -> None:
     cases = [one for one in found if one is not None]
     head = ("guidance by text, by memory", "memory", "colour error", "accessories", "found", "motion alone", "in pairs")
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
-    for text, memory in arguments.guidance or [(1.0, 1.0), (1.75, 3.0)]:
+    own = read_manifest(arguments.weights)
+    for text, memory in arguments.guidance or [(1.0, 1.0), (own.guidance, own.memory_guidance)]:
         sampling = Sampling(8, 4.0, guidance_high=text, guidance_low=text, memory_guidance=memory)
         for remembers in (False, True):
             row = run(pipeline, readout, cases, sampling, remembers)

@@ -1,7 +1,8 @@
-"""Training the embedded model's base: a single-shot text- and frame-conditioned Wan transformer with its text encoder.
+"""Training the embedded model's base: a single-shot text- and frame-conditioned Wan transformer.
 
-No memory here: every sample is one clip with its caption, conditioned on nothing, its first frame, or its first five
-frames. Memory is added afterwards by a LoRA alone (`training.lora_loop`), in the paper's order.
+The text encoder has been trained before (`train_text`) and is frozen. No memory here: every sample is one clip with its
+caption, conditioned on nothing, its first frame, or its first five frames. Memory is added afterwards by a LoRA alone
+(`training.lora_loop`), in the paper's order.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import torch
 from diffusers import WanTransformer3DModel
 from pydantic import BaseModel, ConfigDict
 from torch import nn
-from transformers import UMT5Config, UMT5EncoderModel
+from transformers import UMT5EncoderModel
 
+from storymem_backbones.storyworld.train_text import embed_text
 from storymem_backbones.training.averaging import AVERAGE_EVERY, WeightAverage
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.draw import Draw
@@ -36,9 +38,7 @@ class BaseSettings(BaseModel):
         muon_learning_rate: For the matrices inside blocks (Muon); everything else uses AdamW.
         conditioned: Share of samples that are given the first frame or the first five.
         shift: Of the noise levels, see `SigmaRange`.
-        start_from: Folder of a transformer and a text encoder to go on from, instead of new ones.
-        train_text: Train that text encoder too, which takes longer and makes a LoRA trained with it wrong until it is
-            trained on; a new one always is trained.
+        start_from: Folder of a transformer to go on from, instead of a new one.
         average_every: Steps between averagings of the ranks' weights (`averaging`).
     """
 
@@ -48,8 +48,6 @@ class BaseSettings(BaseModel):
     heads: int = 4
     head_dim: int = 64
     ffn_dim: int = 1024
-    text_dim: int = 128
-    text_layers: int = 2
     batch: int = 96
     seconds: float = 260
     learning_rate: float = 1e-3
@@ -59,15 +57,9 @@ class BaseSettings(BaseModel):
     text_dropout: float = 0.1
     shift: float = 3.0
     start_from: Path | None = None
-    train_text: bool = False
     average_every: int = AVERAGE_EVERY
     compile: bool = True
     seed: int = 0
-
-    @property
-    def text_is_frozen(self) -> bool:
-        """Whether the text encoder stays as it is."""
-        return self.start_from is not None and not self.train_text
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,7 @@ class BasePoint:
     loss: float
 
 
-def new_transformer(settings: BaseSettings) -> WanTransformer3DModel:
+def new_transformer(settings: BaseSettings, text_dim: int) -> WanTransformer3DModel:
     """An untrained transformer with the input channels of Wan's image-to-video models."""
     return WanTransformer3DModel(
         patch_size=(1, 2, 2),
@@ -86,57 +78,12 @@ def new_transformer(settings: BaseSettings) -> WanTransformer3DModel:
         attention_head_dim=settings.head_dim,
         in_channels=36,
         out_channels=16,
-        text_dim=settings.text_dim,
+        text_dim=text_dim,
         freq_dim=128,
         ffn_dim=settings.ffn_dim,
         num_layers=settings.layers,
         rope_max_seq_len=256,
     )
-
-
-def new_text_encoder(settings: BaseSettings, vocabulary: int) -> UMT5EncoderModel:
-    """An untrained UMT5 encoder for a word-level vocabulary; token 0 pads, token 1 ends."""
-    return UMT5EncoderModel(
-        UMT5Config(
-            vocab_size=vocabulary,
-            d_model=settings.text_dim,
-            d_kv=32,
-            d_ff=2 * settings.text_dim,
-            num_layers=settings.text_layers,
-            num_heads=4,
-            relative_attention_num_buckets=16,
-            relative_attention_max_distance=32,
-            dropout_rate=0.0,
-            pad_token_id=0,
-            eos_token_id=1,
-        )
-    )
-
-
-def embed_text(encoder: UMT5EncoderModel, tokens: torch.Tensor) -> torch.Tensor:
-    """Token ids (B, L), zero-padded, to embeddings (B, L, D), zero at the padding, as the pipeline makes them."""
-    mask = tokens != 0
-    hidden: torch.Tensor = encoder(tokens, attention_mask=mask.long()).last_hidden_state
-    return hidden * mask.unsqueeze(-1)
-
-
-class TextToVideo(nn.Module):
-    """Transformer and text encoder as one module to train."""
-
-    def __init__(self, transformer: WanTransformer3DModel, text_encoder: UMT5EncoderModel) -> None:
-        super().__init__()
-        self.transformer = transformer
-        self.text_encoder = text_encoder
-
-    def forward(self, inputs: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        """Noisy and conditioning channels (B, 36, T, h, w), noise levels (B,), text -> flow (B, 16, T, h, w).
-
-        Text is token ids (B, L), or embeddings (B, L, D) where the text encoder is not trained.
-        """
-        if not text.is_floating_point():
-            text = embed_text(self.text_encoder, text)
-        flow: torch.Tensor = self.transformer(inputs, 1000 * sigma, text, return_dict=False)[0]
-        return flow
 
 
 def frozen_text(encoder: UMT5EncoderModel) -> TextOf:
@@ -155,11 +102,11 @@ def draw_single_shots(clips: int, settings: BaseSettings, generator: torch.Gener
 
 
 def optimizers(
-    model: TextToVideo, settings: BaseSettings, recorded_on: torch.device | None
+    model: WanTransformer3DModel, settings: BaseSettings, recorded_on: torch.device | None
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the transformer's blocks, AdamW for the rest; for steps recorded there, if any are."""
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    matrices = [p for n, p in trained.items() if p.ndim == 2 and ".blocks." in f".{n}" and "text_encoder" not in n]
+    trained = dict(model.named_parameters())
+    matrices = [p for name, p in trained.items() if p.ndim == 2 and name.startswith("blocks.")]
     chosen = {id(p) for p in matrices}
     rest = [p for p in trained.values() if id(p) not in chosen]
     decay = settings.weight_decay
@@ -174,24 +121,24 @@ class BaseTrainer:
 
     Args:
         model: On the accelerator's device.
-        pool: Clips, with embeddings as text if the text encoder is frozen.
+        pool: Clips, with embeddings as text.
         accelerator: One already started; ranks train side by side and average their weights.
         settings: How.
     """
 
-    def __init__(self, model: TextToVideo, pool: StoryPool, accelerator: Accelerator, settings: BaseSettings) -> None:
+    def __init__(
+        self, model: WanTransformer3DModel, pool: StoryPool, accelerator: Accelerator, settings: BaseSettings
+    ) -> None:
         self.model = model
         self._pool, self._accelerator, self._settings = pool, accelerator, settings
         self._sigmas = SigmaRange(settings.shift, density="logit_normal")
         device = accelerator.device
         if settings.compile:
-            model.transformer.compile_repeated_blocks()
-        self._trained = [p for p in model.parameters() if p.requires_grad]
-        # A text encoder that is trained reads values back to the host, which a recorded step may not.
-        recorded = settings.text_is_frozen and device.type == "cuda"
-        self._steppers = optimizers(model, settings, device if recorded else None)
+            model.compile_repeated_blocks()
+        self._trained = list(model.parameters())
+        self._steppers = optimizers(model, settings, device if device.type == "cuda" else None)
         self._rates = (settings.muon_learning_rate, settings.learning_rate)
-        self._update = GraphedSteps(self._optimise, device) if recorded else self._optimise
+        self._update = GraphedSteps(self._optimise, device)
         self._average = WeightAverage(self._trained, settings.average_every)
         seed = 1 + settings.seed * 1000 + accelerator.process_index
         self._generator = torch.Generator(device).manual_seed(seed)
@@ -223,7 +170,7 @@ class BaseTrainer:
         self, inputs: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor, flow: torch.Tensor, **weight: torch.Tensor
     ) -> torch.Tensor:
         with self._accelerator.autocast():
-            predicted = self.model(inputs, sigma, text)
+            predicted = self.model(inputs, 1000 * sigma, text, return_dict=False)[0]
         loss = flow_loss(predicted, flow, 0, 0.0, **weight)
         self._accelerator.backward(loss)
         nn.utils.clip_grad_norm_(self._trained, 1.0)
@@ -233,24 +180,21 @@ class BaseTrainer:
         return loss.detach()
 
 
-def base_model(settings: BaseSettings, vocabulary: int) -> TextToVideo:
+def base_model(settings: BaseSettings, text_dim: int) -> WanTransformer3DModel:
     """A new model, or the one to go on from; float32, on the CPU."""
     torch.manual_seed(settings.seed)
     if settings.start_from is None:
-        return TextToVideo(new_transformer(settings), new_text_encoder(settings, vocabulary))
-    transformer = WanTransformer3DModel.from_pretrained(settings.start_from / "transformer")
-    encoder = UMT5EncoderModel.from_pretrained(settings.start_from / "text_encoder")
-    return TextToVideo(transformer.float(), encoder.float().requires_grad_(settings.train_text).eval())
+        return new_transformer(settings, text_dim)
+    return WanTransformer3DModel.from_pretrained(settings.start_from / "transformer").float()
 
 
 def train_base(
-    model: TextToVideo, pool: StoryPool, accelerator: Accelerator, settings: BaseSettings, folder: Path
+    model: WanTransformer3DModel, pool: StoryPool, accelerator: Accelerator, settings: BaseSettings, folder: Path
 ) -> None:
-    """Train on encoded clips; save transformer and text encoder (float32) below `folder`."""
+    """Train on encoded clips; save the transformer (float32) below `folder`."""
     steps, curve = BaseTrainer(model, pool, accelerator, settings).train()
     if accelerator.is_main_process:
-        model.transformer.save_pretrained(folder / "transformer")
-        model.text_encoder.save_pretrained(folder / "text_encoder")
+        model.save_pretrained(folder / "transformer")
         text = {
             "settings": settings.model_dump(mode="json"),
             "steps": steps,

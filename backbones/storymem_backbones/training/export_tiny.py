@@ -26,8 +26,8 @@ MANIFEST = Manifest(
     max_memory=8,
     steps=8,
     flow_shift=4.0,
-    guidance=1.75,
-    memory_guidance=3.0,
+    guidance=1.0,
+    memory_guidance=2.0,
     lora=LORA,
 )
 

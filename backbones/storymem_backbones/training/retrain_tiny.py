@@ -2,9 +2,9 @@
 
     accelerate launch --num_processes 2 -m storymem_backbones.training.retrain_tiny --out DIR
 
-Stages (each can be run alone; later ones read what earlier ones left in DIR/work): `vae`, `base`, `lora`, `export`. The
-paper's order: VAE, single-shot model, then only a LoRA for memory. With --start-from, parts that are not trained anew
-are those of an earlier model, and the stages go on from it:
+Stages (each can be run alone; later ones read what earlier ones left in DIR/work): `vae`, `text`, `base`, `lora`,
+`export`. The paper's order: VAE, single-shot model, then only a LoRA for memory. With --start-from, parts that are not
+trained anew are those of an earlier model, and the stages go on from it:
 
     python -m storymem_backbones.training.retrain_tiny --out DIR --start-from FOLDER --stages base lora export
 """
@@ -21,22 +21,22 @@ import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from transformers import UMT5EncoderModel
 
-from storymem_backbones.storyworld.tokenizer import vocabulary
 from storymem_backbones.storyworld.train_base import BaseSettings, base_model, frozen_text, train_base
+from storymem_backbones.storyworld.train_text import Captions, TextSettings, train_text
 from storymem_backbones.storyworld.train_vae import VAESettings, channels_last, train_vae
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.export_tiny import LORA as EXPORTED_LORA
 from storymem_backbones.training.export_tiny import export_tiny
 from storymem_backbones.training.flow import SigmaRange
 from storymem_backbones.training.lora_loop import LoopSettings, LoraJob, LoraSettings, LoraTrainer
-from storymem_backbones.training.story_pool import KEYFRAMES, PoolSize, StoryPool, TextOf, ids_as_they_are
+from storymem_backbones.training.story_pool import KEYFRAMES, PoolSize, StoryPool
 from storymem_backbones.training.storyworld_stories import CLIPS_PER_STORY, ClipPool
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-STAGES = ("vae", "base", "lora", "export")
-_SEEDS_PER_RANK, _BASE_SEEDS, _LORA_SEEDS = 10_000_000, 20, 70
+STAGES = ("vae", "text", "base", "lora", "export")
+_SEEDS_PER_RANK, _BASE_SEEDS, _TEXT_SEEDS, _LORA_SEEDS = 10_000_000, 20, 60, 70
 LORA = LoraSettings(
     rank=64,
     alpha=64,
@@ -72,29 +72,45 @@ def _stage_vae(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     train_vae(pool, test, accelerator, settings, arguments.out / "work" / "vae")
 
 
-def _pool(accelerator: Accelerator, arguments: argparse.Namespace, text: TextOf, first_seed: int) -> StoryPool:
+def _stage_text(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
+    if not accelerator.is_main_process:
+        return
+    start = arguments.start_from and arguments.start_from / "text_encoder"
+    settings = TextSettings(**{"start_from": start, **json.loads(arguments.text)})
+    captions = Captions(_SEEDS_PER_RANK * _TEXT_SEEDS, settings.stories, accelerator.device)
+    train_text(captions, settings, accelerator.device, arguments.out / "work" / "text_encoder")
+
+
+def _encoder(accelerator: Accelerator, arguments: argparse.Namespace) -> UMT5EncoderModel:
+    encoder = UMT5EncoderModel.from_pretrained(arguments.out / "work" / "text_encoder")
+    return encoder.float().to(accelerator.device).eval()
+
+
+def _pool(
+    accelerator: Accelerator, arguments: argparse.Namespace, encoder: UMT5EncoderModel, first_seed: int
+) -> StoryPool:
     vae = AutoencoderKLWan.from_pretrained(arguments.out / "work" / "vae").float().requires_grad_(False)
     size = PoolSize(**json.loads(arguments.stories))
     seed = _SEEDS_PER_RANK * (accelerator.process_index + first_seed)
-    return StoryPool(channels_last(vae.to(accelerator.device)), seed, text, size)
+    return StoryPool(channels_last(vae.to(accelerator.device)), seed, frozen_text(encoder), size)
 
 
 def _stage_base(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     settings = BaseSettings(**{"start_from": arguments.start_from, **json.loads(arguments.base)})
-    model = base_model(settings, len(vocabulary())).to(accelerator.device)
-    text = frozen_text(model.text_encoder) if settings.text_is_frozen else ids_as_they_are
-    pool = _pool(accelerator, arguments, text, _BASE_SEEDS)
+    encoder = _encoder(accelerator, arguments)
+    model = base_model(settings, encoder.config.d_model).to(accelerator.device)
+    pool = _pool(accelerator, arguments, encoder, _BASE_SEEDS)
     train_base(model, pool, accelerator, settings, arguments.out / "work")
 
 
 def _stage_lora(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     work = arguments.out / "work"
-    encoder = UMT5EncoderModel.from_pretrained(work / "text_encoder").float().to(accelerator.device).eval()
+    encoder = _encoder(accelerator, arguments)
     transformer = WanTransformer3DModel.from_pretrained(work / "transformer").float().to(accelerator.device)
     loop = LoopSettings(**{**LOOP.model_dump(), **json.loads(arguments.loop)})
     start = arguments.start_from and arguments.start_from / EXPORTED_LORA
     lora = LoraSettings(**{**LORA.model_dump(), "start_from": start, **json.loads(arguments.lora)})
-    pool = _pool(accelerator, arguments, frozen_text(encoder), _LORA_SEEDS)
+    pool = _pool(accelerator, arguments, encoder, _LORA_SEEDS)
     draws = StoryDraws([CLIPS_PER_STORY] * pool.size.stories, KEYFRAMES, SAMPLES, loop.seed)
     sigmas = SigmaRange(arguments.lora_shift, density="logit_normal")
     LoraTrainer(transformer, draws, pool, LoraJob(sigmas, lora, loop, work, "backbone"), accelerator).train()
@@ -121,6 +137,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stories", default="{}", help="PoolSize of each GPU's encoded stories that differs, as JSON")
     parser.add_argument("--precision", choices=("bf16", "no"), default="bf16")
     parser.add_argument("--vae", default="{}", help="VAESettings that differ, as JSON")
+    parser.add_argument("--text", default="{}", help="TextSettings that differ, as JSON")
     parser.add_argument("--base", default="{}", help="BaseSettings that differ, as JSON")
     parser.add_argument("--lora", default="{}", help="LoraSettings that differ, as JSON")
     parser.add_argument("--lora-shift", type=float, default=LORA_SHIFT, help="shift of the LoRA's noise levels")
@@ -142,6 +159,7 @@ def main() -> None:
     accelerator.wait_for_everyone()
     run = {
         "vae": _stage_vae,
+        "text": _stage_text,
         "base": _stage_base,
         "lora": _stage_lora,
         "export": _stage_export,

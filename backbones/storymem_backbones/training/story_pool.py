@@ -34,12 +34,7 @@ _MOTION_FRAMES = 0.45  # share of the conditions that are five frames, the other
 _ENCODED_AT_ONCE = 256  # clips
 
 TextOf = Callable[[torch.Tensor], torch.Tensor]
-"""Token ids (B, L) to what the model is given as text: embeddings (B, L, D), or the ids themselves."""
-
-
-def ids_as_they_are(ids: torch.Tensor) -> torch.Tensor:
-    """The text of a model whose text encoder is trained with it."""
-    return ids
+"""Token ids (B, L) to what the model is given as text: embeddings (B, L, D)."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +72,7 @@ class StoryPool:
         size: See `PoolSize`.
     """
 
-    def __init__(
-        self, vae: AutoencoderKLWan, first_seed: int, text: TextOf = ids_as_they_are, size: PoolSize | None = None
-    ) -> None:
+    def __init__(self, vae: AutoencoderKLWan, first_seed: int, text: TextOf, size: PoolSize | None = None) -> None:
         self._vae, self._text = vae, text
         self.size = size or PoolSize()
         self._seeds = itertools.count(first_seed)
@@ -106,13 +99,13 @@ class StoryPool:
         )
         known = torch.where(asked > 0, held["known"][target], 0)
         condition = torch.where((known > 0).view(-1, 1, 1, 1, 1), held["given"][target], self._no_condition)
-        text = torch.where(silent.view(-1, *[1] * self._no_text.ndim), self._no_text, held["text"][target])
+        text = torch.where(silent.view(-1, 1, 1), self._no_text, held["text"][target])
         return M2VBatch(
             held["video"][target].float(),
             held["keyframes"][clip, frame].transpose(1, 2).float(),
             condition.float(),
             known,
-            text.float() if text.is_floating_point() else text,
+            text.float(),
             held["weight"][target].float(),
         )
 
