@@ -111,11 +111,13 @@ def main() -> None:
     head = ("guidance by text, by memory", "memory", "colour error", "accessories", "found", "motion alone", "in pairs")
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     own = read_manifest(arguments.weights)
-    for text, memory in arguments.guidance or [(1.0, 1.0), (own.guidance, own.memory_guidance)]:
+    asked = arguments.guidance or [(1.0, 1.0), (own.guidance, own.memory_guidance)]
+    # Without memory, guidance by it does nothing: such rows are made once.
+    rows = dict.fromkeys((t, m if remembers else 1.0, remembers) for t, m in asked for remembers in (False, True))
+    for text, memory, remembers in rows:
         sampling = Sampling(8, 4.0, guidance_high=text, guidance_low=text, memory_guidance=memory)
-        for remembers in (False, True):
-            row = run(pipeline, readout, cases, sampling, remembers)
-            print(f"| {text:g}, {memory:g} | {'four keyframes' if remembers else 'none'} {row}", flush=True)
+        row = run(pipeline, readout, cases, sampling, remembers)
+        print(f"| {text:g}, {memory:g} | {'four keyframes' if remembers else 'none'} {row}", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def ids(*captions):
 
 def told(question, caption):
     asked, answer = answers(ids(caption))[question]
-    names = list(VOCABULARY) if question != "place" else range(10)
+    names = list(VOCABULARY) if question != "order" else range(10)
     return {position: names[value] for position, value in enumerate(answer[0].tolist()) if asked[0, position]}
 
 
@@ -36,14 +36,14 @@ def test_two_characters_do_what_follows_them():
     assert told("does", caption) == {1: "wave", 3: "nod"}
     assert told("done_by", caption) == {2: "fox", 4: "owl"}
     assert told("partner", caption) == {1: "owl", 3: "fox"}
-    assert told("place", caption) == {1: 1, 2: 1, 3: 2, 4: 2}
+    assert told("order", caption) == {1: 1, 2: 1, 3: 2, 4: 2}
 
 
 def test_a_character_may_do_nothing_that_is_told_and_be_alone():
     caption = "forest fox night"
     assert told("does", caption) == {1: "<pad>"}
     assert told("partner", caption) == {1: "<pad>"}
-    assert told("place", caption) == {1: 0}
+    assert told("order", caption) == {1: 0}
     assert told("done_by", caption) == {}
 
 

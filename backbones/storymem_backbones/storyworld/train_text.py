@@ -27,7 +27,7 @@ from storymem_backbones.training.graphed import set_learning_rate
 from storymem_backbones.training.storyworld_stories import VOCABULARY, caption_tokens, training_story
 
 _NOTHING = 0  # the answer where there is none: the padding's id
-QUESTIONS = ("self", "does", "done_by", "place", "partner")
+QUESTIONS = ("self", "does", "done_by", "order", "partner")
 
 
 class TextSettings(BaseModel):
@@ -88,17 +88,17 @@ def embed_text(encoder: UMT5EncoderModel, tokens: Tensor) -> Tensor:
 def answers(tokens: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     """What captions (B, L) tell of their tokens: per question, where it is asked and the answer, both (B, L).
 
-    Answers are token ids, or for `place` 0 (alone), 1 (first, to the left), 2 and so on.
+    Answers are token ids, or for `order` 0 (alone), 1 (first, to the left), 2 and so on.
     """
     kind, motion = _is_one_of(tokens, KINDS), _is_one_of(tokens, MOTIONS)
     cast = kind.sum(1, keepdim=True)
-    place = torch.where(cast > 1, kind.cumsum(1), 0)
+    order = torch.where(cast > 1, kind.cumsum(1), 0)
     partner = torch.where(cast == 2, (tokens * kind).sum(1, keepdim=True) - tokens, _NOTHING)
     return {
         "self": (tokens != 0, tokens),
         "does": (kind, _where(motion, tokens).roll(-1, dims=1)),
         "done_by": (motion, _where(kind, tokens).roll(1, dims=1)),
-        "place": (kind | motion, place),
+        "order": (kind | motion, order),
         "partner": (kind, partner),
     }
 
