@@ -16,16 +16,14 @@ import torch
 from diffusers import WanTransformer3DModel
 from pydantic import BaseModel, ConfigDict
 from torch import nn
-from transformers import UMT5EncoderModel
 
-from storymem_backbones.storyworld.train_text import embed_text
 from storymem_backbones.training.averaging import AVERAGE_EVERY, WeightAverage
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.draw import Draw
 from storymem_backbones.training.flow import SigmaRange, flow_loss
 from storymem_backbones.training.graphed import GraphedSteps, adamw, learning_rate, set_learning_rate
 from storymem_backbones.training.muon import Muon
-from storymem_backbones.training.story_pool import StoryPool, TextOf
+from storymem_backbones.training.story_pool import StoryPool
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -84,11 +82,6 @@ def new_transformer(settings: BaseSettings, text_dim: int) -> WanTransformer3DMo
         num_layers=settings.layers,
         rope_max_seq_len=256,
     )
-
-
-def frozen_text(encoder: UMT5EncoderModel) -> TextOf:
-    """Text as embeddings (bfloat16) of an encoder that is not trained any more."""
-    return lambda tokens: embed_text(encoder, tokens).bfloat16()
 
 
 def draw_single_shots(clips: int, settings: BaseSettings, generator: torch.Generator) -> Draw:

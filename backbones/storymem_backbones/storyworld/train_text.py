@@ -24,6 +24,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 from storymem_backbones.storyworld.world import KINDS, MOTIONS
 from storymem_backbones.training.budget import one_cycle
 from storymem_backbones.training.graphed import set_learning_rate
+from storymem_backbones.training.story_pool import TextOf
 from storymem_backbones.training.storyworld_stories import VOCABULARY, caption_tokens, training_story
 
 _NOTHING = 0  # the answer where there is none: the padding's id
@@ -83,6 +84,11 @@ def embed_text(encoder: UMT5EncoderModel, tokens: Tensor) -> Tensor:
     mask = tokens != 0
     hidden: Tensor = encoder(tokens, attention_mask=mask.long()).last_hidden_state
     return hidden * mask.unsqueeze(-1)
+
+
+def frozen_text(encoder: UMT5EncoderModel) -> TextOf:
+    """Text as embeddings (bfloat16) of an encoder that is not trained any more."""
+    return lambda tokens: embed_text(encoder, tokens).bfloat16()
 
 
 def answers(tokens: Tensor) -> dict[str, tuple[Tensor, Tensor]]:

@@ -21,8 +21,8 @@ import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from transformers import UMT5EncoderModel
 
-from storymem_backbones.storyworld.train_base import BaseSettings, base_model, frozen_text, train_base
-from storymem_backbones.storyworld.train_text import Captions, TextSettings, train_text
+from storymem_backbones.storyworld.train_base import BaseSettings, base_model, train_base
+from storymem_backbones.storyworld.train_text import Captions, TextSettings, frozen_text, train_text
 from storymem_backbones.storyworld.train_vae import VAESettings, channels_last, train_vae
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.export_tiny import LORA as EXPORTED_LORA
