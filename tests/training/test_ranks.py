@@ -45,16 +45,26 @@ def test_ranks_end_with_the_same_weights_which_one_alone_would_not_have(tmp_path
     assert not all(torch.equal(ours, theirs) for ours, theirs in zip(first, alone.parameters, strict=True))
 
 
-def test_a_sharded_model_that_is_resumed_ends_with_the_lora_of_a_whole_one(tmp_path):
+def loras_of_whole_and_sharded(folder, precision):
     made = []
-    for mode in ("ddp", "fsdp"):
-        run_two_ranks(mode, tmp_path / mode)
-        made.append(read_lora(tmp_path / mode / "backbone.safetensors").factors)
+    for mode in (f"ddp{precision}", f"fsdp{precision}"):
+        run_two_ranks(mode, folder / mode)
+        made.append(read_lora(folder / mode / "backbone.safetensors").factors)
     whole, sharded = made
     assert whole.keys() == sharded.keys()
-    for name, factors in whole.items():
-        for ours, theirs in zip(factors, sharded[name], strict=True):
-            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    return [pair for name in whole for pair in zip(whole[name], sharded[name], strict=True)]
+
+
+def test_a_sharded_model_that_is_resumed_ends_with_the_lora_of_a_whole_one(tmp_path):
+    for ours, theirs in loras_of_whole_and_sharded(tmp_path, ""):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sharded_model_in_bf16_with_recomputed_activations_learns_what_a_whole_one_does(tmp_path):
+    pairs = loras_of_whole_and_sharded(tmp_path, "_bf16")
+    differences = sorted(float((ours - theirs).norm() / ours.norm()) for ours, theirs in pairs)
+    assert differences[len(differences) // 2] < 0.03
+    assert differences[-1] < 0.2  # the first steps of AdamW follow signs, which rounding can turn
 
 
 @pytest.mark.parametrize("wrong", [{"fsdp_version": 1}, {"cpu_ram_efficient_loading": True}])

@@ -35,11 +35,11 @@ def clips(weight=None):
     return ClipTensors(*video, normal(8, 3, 16, 4, 4), normal(8, 5, 32), normal(16, 3, 4, 4), normal(5, 32), weight)
 
 
-def trainer(folder, steps=5, weight=None, small_model=False, accelerator=None, **lora):
-    loop = LoopSettings(
-        steps=steps, precision="no", gradient_checkpointing=False, small_model=small_model, log_every=1, batch_size=2
-    )
+def trainer(folder, steps=5, weight=None, small_model=False, accelerator=None, like_a_big_model=False, **lora):
+    how = {"precision": "bf16" if like_a_big_model else "no", "gradient_checkpointing": like_a_big_model}
+    loop = LoopSettings(steps=steps, small_model=small_model, log_every=1, batch_size=2, **how)
     settings = LoraSettings(**{"rank": 4, "alpha": 4, "learning_rate": 1e-2, "warmup_steps": 0, **lora})
     draws = StoryDraws([4, 4], 3, SampleSettings(no_memory=0.3), 0)
     job = LoraJob(SigmaRange(3.0, density="logit_normal"), settings, loop, folder, "backbone")
-    return LoraTrainer(transformer(), draws, clips(weight), job, accelerator)
+    model = transformer().bfloat16() if like_a_big_model else transformer()
+    return LoraTrainer(model, draws, clips(weight), job, accelerator)

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -171,6 +171,7 @@ class LoraTrainer:
         if loop.small_model:
             self._suit_small_model()
         else:
+            _let_autocast_choose_types(self._accelerator)
             self._model, self._optimizer = self._accelerator.prepare(transformer, self._new_optimizer())
             # FSDP puts shards in place of the parameters: gradients are theirs.
             self.parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
@@ -324,6 +325,18 @@ def _check_sharding(accelerator: Accelerator) -> None:
         # Version 1 flattens trained and frozen weights together; accelerate's loading from one rank stumbles over
         # parameters of the outermost module, which Wan has.
         raise TrainingError("FSDP: launch with --fsdp_version 2 --fsdp_cpu_ram_efficient_loading false")
+
+
+def _let_autocast_choose_types(accelerator: Accelerator) -> None:
+    """With FSDP, weights travel in bf16 but nothing else changes type on the way into a block.
+
+    FSDP's own casting would round the rotary tables, and before torch 2.13 forget them when activations are recomputed.
+    """
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and plugin.mixed_precision_policy is not None:
+        plugin.mixed_precision_policy = replace(
+            plugin.mixed_precision_policy, cast_forward_inputs=False, reduce_dtype=torch.float32
+        )
 
 
 def _new_lora(transformer: WanTransformer3DModel, lora: LoraSettings, seed: int) -> list[torch.nn.Parameter]:
