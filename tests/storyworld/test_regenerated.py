@@ -20,7 +20,7 @@ def test_little_noise_leaves_a_clip_as_it_is_and_more_changes_it_more() -> None:
     truth = ((clips + 1) * 127.5).transpose(1, 2)
     again = Regenerator(MODEL, CPU)
     found = [psnr(again(specs, clips, noise, torch.Generator().manual_seed(0)), truth) for noise in (0.02, 0.6)]
-    assert found[0] > 23  # the VAE itself: about 28
+    assert found[0] > 25  # the VAE itself: about 30
     assert 12 < found[1] < found[0]
 
 

@@ -85,8 +85,8 @@ def test_draws_for_a_full_pool_suit_it(pool):
     torch.testing.assert_close(batch.weight.mean(dim=(1, 2, 3)), torch.ones(3), atol=0.01, rtol=0.01)
 
 
-@pytest.mark.parametrize(("covered", "share"), [(0.2, 2 / 3), (0.5, 2 / 3), (0.01, 0.195)])
-def test_figures_count_twice_as_much_as_their_surroundings_unless_they_are_tiny(covered, share):
+@pytest.mark.parametrize(("covered", "share"), [(0.2, 3 / 4), (0.5, 3 / 4), (0.01, 0.327)])
+def test_figures_count_three_times_as_much_as_their_surroundings_unless_they_are_tiny(covered, share):
     figures = torch.zeros(1, 5, 10, 20)
     figures.view(-1)[: round(1000 * covered)] = 1
     weight = balanced(figures)

@@ -23,7 +23,6 @@ from storymem_backbones.storyworld.world import MOTIONS, PANS, ClipSpec
 
 log = logging.getLogger(__name__)
 
-_REGENERATED_AT_ONCE = 4
 _RENDERED_AT_ONCE = 512  # a call of the renderer costs a GPU the same for few clips as for many
 
 
@@ -116,10 +115,10 @@ def regenerated_pool(clips: int, model: Path, device: torch.device, seed: int = 
     from storymem_backbones.storyworld.regenerated import LEAST_NOISE, MOST_NOISE, Regenerator
 
     again, rng, noise = Regenerator(model, device), random.Random(seed), torch.Generator().manual_seed(seed)
-    specs, parts = training_specs(seed, clips), list[Tensor]()
-    for start in range(0, clips, _REGENERATED_AT_ONCE):
-        some = specs[start : start + _REGENERATED_AT_ONCE]
-        pictures = render(some, device=device, chunk=_REGENERATED_AT_ONCE).transpose(1, 2)
+    specs, parts, at_once = training_specs(seed, clips), list[Tensor](), 32 if device.type == "cuda" else 4
+    for start in range(0, clips, at_once):
+        some = specs[start : start + at_once]
+        pictures = render(some, device=device, chunk=at_once).transpose(1, 2)
         made = again(some, pictures, rng.uniform(LEAST_NOISE, MOST_NOISE), noise)
         parts.append(made[:, ::READ_EVERY].to(device))
         log.debug("%d clips regenerated", start)

@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld.caption import canonical_caption
+from storymem_backbones.storyworld.render import as_bytes
 from storymem_backbones.storyworld.world import ClipSpec
+from storymem_backbones.training.full_clip import decode_clip, latent_statistics
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.shot import Sampling, ShotInputs
 
-LEAST_NOISE, MOST_NOISE = 0.15, 0.6  # above it the model changes who is seen and how they look
+LEAST_NOISE = 0.0  # what the autoencoder alone leaves
+MOST_NOISE = 0.6  # above it the model changes who is seen and how they look
 _STEPS = 3
 _UNGUIDED = Sampling(guidance_high=1, guidance_low=1)
 
@@ -53,7 +56,7 @@ class Regenerator:
         frames, height, width = clips.shape[2:]
         shots = [ShotInputs(canonical_caption(spec), "", width, height, frames, 0) for spec in specs]
         text = torch.cat([self._pipeline.encode_text(shot, _UNGUIDED) for shot in shots]).to(clips.device)
-        y = torch.cat([self._pipeline.encode_conditioning(shot) for shot in shots]).to(clips.device)
+        y = self._pipeline.encode_conditioning(shots[0]).to(clips.device).expand(len(shots), -1, -1, -1, -1)
         latents = self._pipeline.encode_video(clips)
         fresh = torch.randn(latents.shape, generator=generator).to(latents)
         latents = (1 - noise) * latents + noise * fresh
@@ -62,5 +65,5 @@ class Regenerator:
             timestep = torch.full((len(clips),), 1000 * level, device=latents.device)
             flow = self._pipeline.transformer(torch.cat([latents, y], dim=1), timestep, text, return_dict=False)[0]
             latents = latents - noise / _STEPS * flow
-        made = [torch.from_numpy(self._pipeline.decode(latents[i : i + 1])) for i in range(len(latents))]
-        return torch.stack(made).permute(0, 1, 4, 2, 3)
+        mean, std = latent_statistics(self._pipeline.vae, latents)
+        return as_bytes(decode_clip(self._pipeline.vae, latents * std + mean)).transpose(1, 2)

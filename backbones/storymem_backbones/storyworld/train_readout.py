@@ -7,10 +7,10 @@ what is trained on is their mirror images as well. Training clips come from even
 Writes the weights and `accuracy.json`.
 
 A network that has seen renders alone doubts the softer pictures of a model. Once there is a model, it goes on with
-clips as that model shows them:
+clips as that model shows them, from what its autoencoder alone leaves to what it makes of much noise:
 
-    python -m storymem_backbones.storyworld.train_readout --out DIR --start-from DIR --model FOLDER --device cpu \
-        --batch 16 --learning-rate 5e-4 --render-clips 760 --regenerated 760 --seconds 900
+    python -m storymem_backbones.storyworld.train_readout --out DIR --start-from DIR --model FOLDER --seconds 240 \
+        --learning-rate 1e-3 --render-clips 6144 --regenerated 6144
 """
 
 from __future__ import annotations

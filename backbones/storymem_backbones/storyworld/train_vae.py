@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 _MEASURED = 8  # clips in a batch of them
 
-Clips = Callable[[int, int], torch.Tensor]
-"""(count, frames) -> (count, 3, frames, H, W) in [-1, 1] on the training device, new ones at every call."""
+Clips = Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]
+"""(count, frames) -> (count, 3, frames, H, W) in [-1, 1] and (count, 1, frames, H, W), 1 at characters and 0 elsewhere;
+on the training device, new ones at every call."""
 
 
 class VAESettings(BaseModel):
@@ -50,6 +51,7 @@ class VAESettings(BaseModel):
             on its latents need little to get used to the new ones.
         decoder_only: Leave the encoder of `start_from` as it is, so that models trained on its latents stay right.
         first_frame_weight: The first frame counts this often in the loss: memory is encoded as first frames.
+        figure_weight: Characters count this often in the loss: small and moving, they come out worst.
         absolute_weight: Weight of the absolute error.
         square_weight: Of the squared error, which the PSNR is made of.
         edge_weight: Of the absolute error of differences between neighbouring pixels.
@@ -73,6 +75,7 @@ class VAESettings(BaseModel):
     latent_noise: float = 0.03
     latent_penalty: float = 1e-3
     first_frame_weight: float = 3.0
+    figure_weight: float = 4.0
     absolute_weight: float = 1.0
     square_weight: float = 16.0
     edge_weight: float = 0.5
@@ -151,16 +154,17 @@ class ReconstructionLoss(nn.Module):
         self.vae, self.anchor = vae, anchor
         self._settings = settings
 
-    def forward(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clips (B, 3, F, H, W) -> (loss, mean squared error in [-1, 1] units)."""
+    def forward(self, clips: torch.Tensor, figures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clips (B, 3, F, H, W), figures (B, 1, F, H, W) -> (loss, mean squared error in [-1, 1] units)."""
         settings = self._settings
         with torch.set_grad_enabled(torch.is_grad_enabled() and not settings.decoder_only):
             latents = encode_clip(self.vae, clips)
         noisy = latents + settings.latent_noise * torch.randn_like(latents)
         error = decode_clip(self.vae, noisy).float() - clips.float()
-        weights = _frame_weights(error, settings.first_frame_weight)
+        weights = _weights(figures, settings)
         pixel = (weights * (settings.absolute_weight * error.abs() + settings.square_weight * error.square())).mean()
-        edges = (weights * error.diff(dim=-1).abs()).mean() + (weights * error.diff(dim=-2).abs()).mean()
+        edges = (weights[..., 1:] * error.diff(dim=-1).abs()).mean()
+        edges = edges + (weights[..., 1:, :] * error.diff(dim=-2).abs()).mean()
         loss = pixel + settings.edge_weight * edges + settings.latent_penalty * latents.float().square().mean()
         if self.anchor is not None:
             with torch.no_grad():
@@ -169,11 +173,11 @@ class ReconstructionLoss(nn.Module):
         return loss, error.detach().square().mean()
 
 
-def _frame_weights(error: torch.Tensor, first: float) -> torch.Tensor:
-    """(1, 1, F, 1, 1), mean 1, the first frame counted `first` times."""
-    weights = torch.ones(error.shape[2], device=error.device)
-    weights[0] = first
-    return (weights / weights.mean()).view(1, 1, -1, 1, 1)
+def _weights(figures: torch.Tensor, settings: VAESettings) -> torch.Tensor:
+    """How much each pixel counts, (B, 1, F, H, W) as `figures`, mean 1."""
+    weights = 1 + (settings.figure_weight - 1) * figures
+    weights[:, :, 0] *= settings.first_frame_weight
+    return weights / weights.mean()
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,8 @@ class _PhaseTrainer:
         while (progress := budget.progress(step)) < 1:
             for rate, stepper in zip(self._rates, self._steppers, strict=True):
                 set_learning_rate(stepper, rate * one_cycle(progress))
-            errors.append(self._update(clips=self._clips(self._phase.batch, self._phase.frames)))
+            clips, figures = self._clips(self._phase.batch, self._phase.frames)
+            errors.append(self._update(clips=clips, figures=figures))
             step += 1
             self._average(step)
             if step % 100 == 0:
@@ -219,9 +224,9 @@ class _PhaseTrainer:
         self._average.now()
         return points
 
-    def _optimise(self, clips: torch.Tensor) -> torch.Tensor:
+    def _optimise(self, clips: torch.Tensor, figures: torch.Tensor) -> torch.Tensor:
         with self._accelerator.autocast():
-            loss, error = self._forward(clips)
+            loss, error = self._forward(clips, figures)
         self._accelerator.backward(loss)
         nn.utils.clip_grad_norm_(self._trained, 1.0)
         for stepper in self._steppers:
@@ -263,7 +268,7 @@ def channels_last(vae: AutoencoderKLWan) -> AutoencoderKLWan:
 @torch.no_grad()
 def set_latent_statistics(vae: AutoencoderKLWan, clips: Clips, batches: int) -> None:
     """Measure the latents' mean and deviation per channel and write them to the config; make the posterior sharp."""
-    latents = torch.cat([encode_clip(vae, clips(_MEASURED, 17)).float() for _ in range(batches)])
+    latents = torch.cat([encode_clip(vae, clips(_MEASURED, 17)[0]).float() for _ in range(batches)])
     vae.register_to_config(
         latents_mean=[round(v, 5) for v in latents.mean(dim=(0, 2, 3, 4)).tolist()],
         latents_std=[round(v, 5) for v in latents.std(dim=(0, 2, 3, 4)).tolist()],
@@ -279,7 +284,7 @@ def reconstruction_report(vae: AutoencoderKLWan, clips: Clips, batches: int) -> 
     Returns:
         `error_numbers`, and psnr_first_frame, psnr_third_...: of the mean squared error over all clips.
     """
-    errors = (_error(vae, clips(_MEASURED, 17)) for _ in range(batches))
+    errors = (_error(vae, clips(_MEASURED, 17)[0]) for _ in range(batches))
     squares, shifts = (torch.cat(part) for part in zip(*map(error_parts, errors), strict=True))
     frames = squares.mean(0)
     return error_numbers(squares, shifts) | {

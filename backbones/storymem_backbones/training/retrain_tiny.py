@@ -76,7 +76,8 @@ def _stage_text(accelerator: Accelerator, arguments: argparse.Namespace) -> None
     if not accelerator.is_main_process:
         return
     start = arguments.start_from and arguments.start_from / "text_encoder"
-    settings = TextSettings(**{"start_from": start, **json.loads(arguments.text)})
+    given = {"start_from": start, "anchor": 1.0} if start else {}  # the base goes on and knows the old embeddings
+    settings = TextSettings(**{**given, **json.loads(arguments.text)})
     captions = Captions(_SEEDS_PER_RANK * _TEXT_SEEDS, settings.stories, accelerator.device)
     train_text(captions, settings, accelerator.device, arguments.out / "work" / "text_encoder")
 

@@ -39,9 +39,9 @@ CLIPS_PER_STORY = 8
 TEXT_TOKENS = 32
 VOCABULARY = vocabulary()
 _RENDER_BATCH = 1024  # a call of the renderer costs the same for few clips as for many
-# A character's look is what memory is for: it counts twice as much as its surroundings, however small it is drawn,
-# up to a limit for the smallest.
-_FIGURES_COUNT, _MOST = 2.0, 24.0
+# A character's look is what memory is for: it counts three times as much as its surroundings, however small it is
+# drawn, up to a limit for the smallest.
+_FIGURES_COUNT, _MOST = 3.0, 48.0
 _GO_ON = 0.25  # share of clips without a cut
 _NEWCOMERS = 0.4  # share of stories in which somebody comes late
 
@@ -118,31 +118,41 @@ class ClipPool:
     def __init__(self, size: int, first_seed: int, device: torch.device, renew_every: int = 400) -> None:
         self._seed, self._device, self._renew_every = first_seed, device, renew_every
         self._batch = min(size, _RENDER_BATCH)
-        self._clips = torch.cat([self._fresh() for _ in range(size // self._batch)])
+        blocks = [self._fresh() for _ in range(size // self._batch)]
+        self._clips, self._figures = (torch.cat(parts) for parts in zip(*blocks, strict=True))
         self._calls = 0
         self._next = 0
         self._generator = torch.Generator(device).manual_seed(first_seed)
 
-    def __call__(self, count: int, frames: int) -> torch.Tensor:
-        """`count` random clips (count, 3, frames, H, W) in [-1, 1]; single frames come from anywhere in a clip."""
+    def __call__(self, count: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`count` random clips and where their characters are; single frames come from anywhere in a clip.
+
+        Returns:
+            (count, 3, frames, H, W) in [-1, 1], and (count, 1, frames, H, W), 1 at characters and 0 elsewhere.
+        """
         self._calls += 1
         if self._calls % self._renew_every == 0:
             self._renew()
         index = torch.randint(len(self._clips), (count,), generator=self._generator, device=self._device)
         if frames == 1:
             frame = torch.randint(FRAMES, (count,), generator=self._generator, device=self._device)
-            return to_pixels(self._clips[index, :, frame].unsqueeze(2))
-        return to_pixels(self._clips[index, :, :frames])
+            clips, figures = self._clips[index, :, frame].unsqueeze(2), self._figures[index, frame].unsqueeze(1)
+        else:
+            clips, figures = self._clips[index, :, :frames], self._figures[index, :frames]
+        return to_pixels(clips), figures.unsqueeze(1).float()
 
-    def _fresh(self) -> torch.Tensor:
+    def _fresh(self) -> tuple[torch.Tensor, torch.Tensor]:
         stories = [training_story(self._seed + i) for i in range(self._batch // CLIPS_PER_STORY)]
         self._seed += len(stories)
-        return pictures([spec for story in stories for spec in story], self._device)
+        specs = [spec for story in stories for spec in story]
+        frames, figures = render_with_figures(specs, self._device, chunk=_RENDER_BATCH)
+        return as_bytes(frames).transpose(1, 2), figures
 
     def _renew(self) -> None:
-        fresh = self._fresh()
-        self._clips[self._next : self._next + len(fresh)] = fresh[: len(self._clips) - self._next]
-        self._next = (self._next + len(fresh)) % len(self._clips)
+        start, count = self._next, min(self._batch, len(self._clips) - self._next)
+        for held, fresh in zip((self._clips, self._figures), self._fresh(), strict=True):
+            held[start : start + count] = fresh[:count]
+        self._next = (start + self._batch) % len(self._clips)
 
 
 def caption_tokens(spec: ClipSpec, rng: random.Random | None = None) -> list[int]:
