@@ -22,7 +22,7 @@ from storymem_backbones.storyworld.metric import SHIPPED
 from storymem_backbones.storyworld.readout import READ_EVERY, Readout, load_readout, over_clip
 from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PATTERNS, Actor, ClipSpec
 from storymem_backbones.tiny.settings import WEIGHTS, TinySettings
-from storymem_backbones.training.storyworld_stories import held_out_story, pictures
+from storymem_backbones.training.storyworld_stories import held_out_story, pictures_and_figures
 from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
@@ -52,7 +52,7 @@ def case(seed: int) -> Case | None:
         again = [i for i in range(at) if kinds_in(story[i]) & kinds_in(story[at])]
         if story[at].overlap == 0 and story[at].actors[0].look.kind in {k for i in again for k in kinds_in(story[i])}:
             others = [i for i in range(at) if i not in again[-3:]]
-            frames = pictures(story, torch.device("cpu")).permute(0, 2, 3, 4, 1).numpy()
+            frames = pictures_and_figures(story, torch.device("cpu"))[0].permute(0, 2, 3, 4, 1).numpy()
             kept = sorted([*again[-3:], *others[-1:]])
             return Case(story[at], tuple(frames[i, 8] for i in kept), seed)
     return None

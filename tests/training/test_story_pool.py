@@ -11,7 +11,7 @@ from storymem_backbones.training.storyworld_stories import (
     CLIPS_PER_STORY,
     balanced,
     empty_caption,
-    pictures,
+    pictures_and_figures,
     to_pixels,
     training_story,
 )
@@ -42,7 +42,7 @@ def draw(*target, known=0, memory=1, silent=False):
 
 def test_a_batch_is_what_the_vae_makes_of_the_story(pool, vae):
     batch = pool.gather(draw(3))
-    clips = to_pixels(pictures(training_story(5), torch.device("cpu")))
+    clips = to_pixels(pictures_and_figures(training_story(5), torch.device("cpu"))[0])
     torch.testing.assert_close(batch.video, encode_normalised(vae, clips[3:4]), atol=0.05, rtol=0.02)
     frames = encode_normalised(vae, clips[2:3, :, :6].transpose(0, 2).transpose(1, 2).flatten(0, 1)[:, :, None])
     kept = (frames - batch.memory).abs().amax(dim=(1, 2, 3, 4))

@@ -115,12 +115,13 @@ def regenerated_pool(clips: int, model: Path, device: torch.device, seed: int = 
     from storymem_backbones.storyworld.regenerated import LEAST_NOISE, MOST_NOISE, Regenerator
 
     again, rng, noise = Regenerator(model, device), random.Random(seed), torch.Generator().manual_seed(seed)
-    specs, parts, at_once = training_specs(seed, clips), list[Tensor](), 32 if device.type == "cuda" else 4
+    specs, parts = training_specs(seed, clips), list[Tensor]()
+    at_once = 32 if device.type == "cuda" else 4
     for start in range(0, clips, at_once):
         some = specs[start : start + at_once]
         pictures = render(some, device=device, chunk=at_once).transpose(1, 2)
         made = again(some, pictures, rng.uniform(LEAST_NOISE, MOST_NOISE), noise)
-        parts.append(made[:, ::READ_EVERY].to(device))
+        parts.append(made[:, ::READ_EVERY])
         log.debug("%d clips regenerated", start)
     return RenderedPool(torch.cat(parts), truth_of(specs, device))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from storymem_backbones.storyworld.caption import canonical_caption
 from storymem_backbones.storyworld.render import as_bytes
 from storymem_backbones.storyworld.world import ClipSpec
-from storymem_backbones.training.full_clip import decode_clip, latent_statistics
+from storymem_backbones.training.full_clip import decode_normalised
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.quiet import quiet_libraries
@@ -65,5 +65,4 @@ class Regenerator:
             timestep = torch.full((len(clips),), 1000 * level, device=latents.device)
             flow = self._pipeline.transformer(torch.cat([latents, y], dim=1), timestep, text, return_dict=False)[0]
             latents = latents - noise / _STEPS * flow
-        mean, std = latent_statistics(self._pipeline.vae, latents)
-        return as_bytes(decode_clip(self._pipeline.vae, latents * std + mean)).transpose(1, 2)
+        return as_bytes(decode_normalised(self._pipeline.vae, latents)).transpose(1, 2)

@@ -126,3 +126,9 @@ def encode_normalised(vae: AutoencoderKLWan, pixels: torch.Tensor) -> torch.Tens
     latents = encode_clip(vae, pixels).float()
     mean, std = latent_statistics(vae, latents)
     return (latents - mean) / std
+
+
+def decode_normalised(vae: AutoencoderKLWan, latents: torch.Tensor) -> torch.Tensor:
+    """`encode_normalised` undone: normalised latents to pixels (B, 3, F, H, W), not clamped."""
+    mean, std = latent_statistics(vae, latents)
+    return decode_clip(vae, latents * std + mean)

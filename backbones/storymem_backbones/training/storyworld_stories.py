@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import max_pool2d
 
-from storymem_backbones.storyworld.render import as_bytes, render, render_with_figures
+from storymem_backbones.storyworld.render import as_bytes, render_with_figures
 from storymem_backbones.storyworld.sample import (
     sample_colour,
     sample_look,
@@ -81,17 +81,18 @@ def _going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
     return continue_clip(spec, motions, overlap=rng.choice((1, 5)))
 
 
-def pictures(specs: Sequence[ClipSpec], device: torch.device) -> torch.Tensor:
-    """Clips as uint8 (N, 3, 17, 96, 160) on `device`."""
-    return as_bytes(render(specs, device=device, chunk=_RENDER_BATCH)).transpose(1, 2)
+def pictures_and_figures(specs: Sequence[ClipSpec], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clips as uint8 (N, 3, 17, 96, 160) on `device`, and where their characters are: bool (N, 17, 96, 160)."""
+    frames, figures = render_with_figures(specs, device, chunk=_RENDER_BATCH)
+    return as_bytes(frames).transpose(1, 2), figures
 
 
 def pictures_and_weights(specs: Sequence[ClipSpec], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Clips as `pictures`, and how much each of their latents counts in the loss: (N, 5, 12, 20), mean 1 in a clip."""
-    frames, figures = render_with_figures(specs, device, chunk=_RENDER_BATCH)
+    """The clips, and how much each of their latents counts in the loss: (N, 5, 12, 20), mean 1 in a clip."""
+    clips, figures = pictures_and_figures(specs, device)
     where = max_pool2d(figures.half(), 8).float()  # a latent covers 8 x 8 pixels, and four frames after the first
     later = where[:, 1:].reshape(len(specs), -1, 4, *where.shape[2:]).amax(2)
-    return as_bytes(frames).transpose(1, 2), balanced(torch.cat([where[:, :1], later], dim=1))
+    return clips, balanced(torch.cat([where[:, :1], later], dim=1))
 
 
 def balanced(figures: torch.Tensor) -> torch.Tensor:
@@ -144,9 +145,7 @@ class ClipPool:
     def _fresh(self) -> tuple[torch.Tensor, torch.Tensor]:
         stories = [training_story(self._seed + i) for i in range(self._batch // CLIPS_PER_STORY)]
         self._seed += len(stories)
-        specs = [spec for story in stories for spec in story]
-        frames, figures = render_with_figures(specs, self._device, chunk=_RENDER_BATCH)
-        return as_bytes(frames).transpose(1, 2), figures
+        return pictures_and_figures([spec for story in stories for spec in story], self._device)
 
     def _renew(self) -> None:
         start, count = self._next, min(self._batch, len(self._clips) - self._next)
