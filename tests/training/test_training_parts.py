@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan
 
-from storymem_backbones.storyworld.train_vae import VAESettings, inflate, new_vae
+from storymem_backbones.storyworld.train_vae import ReconstructionLoss, VAESettings, inflate, new_vae
 from storymem_backbones.training.batch import M2VBatch
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
@@ -35,6 +35,19 @@ def test_one_pass_over_a_clip_equals_the_chunked_vae(config, frames):
         torch.testing.assert_close(encode_clip(vae, pixels), chunked, atol=1e-5, rtol=1e-4)
         decoded = vae.decode(chunked).sample
         torch.testing.assert_close(decode_clip(vae, chunked).clamp(-1, 1), decoded, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("contrast", [0.5, 2.0])
+def test_a_vae_is_told_to_keep_contrast_and_nothing_else_changes(contrast, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    clips, figures = torch.randn(2, 3, 5, 16, 16, generator=generator), torch.zeros(2, 1, 5, 16, 16)
+    monkeypatch.setattr("storymem_backbones.storyworld.train_vae.decode_clip", lambda vae, latents: contrast * clips)
+    vae = new_vae(VAESettings(base_dim=4, decoder_base_dim=4))
+
+    def loss(weight):
+        return ReconstructionLoss(vae, VAESettings(contrast_weight=weight))(clips, figures)[0]
+
+    assert (loss(3.0) - loss(0.0)).item() == pytest.approx(3 * (contrast - 1) ** 2, rel=1e-3)
 
 
 def test_normalised_latents_use_the_config_of_the_vae():

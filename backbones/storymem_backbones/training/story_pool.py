@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from diffusers import AutoencoderKLWan
 
-from storymem_backbones.storyworld.render import HEIGHT, WIDTH
+from storymem_backbones.storyworld.render import HEIGHT, WIDTH, as_bytes
 from storymem_backbones.storyworld.world import FRAMES, ClipSpec
 from storymem_backbones.training.batch import M2VBatch
 from storymem_backbones.training.draw import Draw
-from storymem_backbones.training.full_clip import encode_normalised
+from storymem_backbones.training.full_clip import decode_normalised, encode_normalised
 from storymem_backbones.training.storyworld_stories import (
     CLIPS_PER_STORY,
     caption_tokens,
@@ -63,7 +63,8 @@ class StoryPool:
     """A `ClipStore` of stories; draws may name any clip of a full pool, whether or not it is full yet.
 
     Each clip has one condition of its own, its first frame or its first five, so a draw decides only whether it is
-    used.
+    used. Every second clip is remembered and gone on from as the VAE shows it, as in a film: targets are always true,
+    so that a model learns to make good what the VAE takes away instead of handing it down a chain of shots.
 
     Args:
         vae: Frozen, on the device where everything stays.
@@ -129,22 +130,36 @@ class StoryPool:
     def _encode(self, specs: list[ClipSpec], frames: torch.Tensor, rng: random.Random) -> dict[str, torch.Tensor]:
         device = frames.device
         clips = to_pixels(frames)
+        video = self._latents(clips)
+        seen = self._as_in_films(clips, video)
         picked = torch.tensor([[rng.randint(*span) for span in _KEYFRAME_RANGES] for _ in specs], device=device)
-        stills = clips.transpose(1, 2)[torch.arange(len(specs), device=device)[:, None], picked]
+        stills = seen.transpose(1, 2)[torch.arange(len(specs), device=device)[:, None], picked]
         keyframes = self._latents(stills.flatten(0, 1).unsqueeze(2)).squeeze(2)
         known = torch.tensor([2 if rng.random() < _MOTION_FRAMES else 1 for _ in specs], device=device)
         tokens = torch.tensor([caption_tokens(spec, rng) for spec in specs], device=device)
         return {
-            "video": self._latents(clips),
-            "given": self._latents(_only_first(clips, known)),
+            "video": video,
+            "given": self._latents(_only_first(seen, known)),
             "keyframes": keyframes.view(*picked.shape, *keyframes.shape[1:]),
             "known": known,
             "text": self._text(tokens),
         }
 
     def _latents(self, pixels: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.is_cuda):
+        with self._autocast(pixels):
             return encode_normalised(self._vae, pixels).bfloat16()
+
+    def _as_in_films(self, clips: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Clips (B, 3, F, H, W) in [-1, 1], every second one decoded from its latents to bytes and back."""
+        with self._autocast(clips):
+            shown = decode_normalised(self._vae, latents[::2].float())
+        mixed = clips.clone()
+        mixed[::2] = to_pixels(as_bytes(shown.float()))
+        return mixed
+
+    @staticmethod
+    def _autocast(pixels: torch.Tensor) -> torch.autocast:
+        return torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.is_cuda)
 
 
 def _only_first(clips: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
