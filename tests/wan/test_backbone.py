@@ -153,6 +153,12 @@ def test_the_folders_own_lora_is_applied_and_can_be_replaced(make, folder, tmp_p
     assert not np.array_equal(frames(make(weights=str(copy), loras=(off,)), 2), wanted)
 
 
+def test_guidance_where_nothing_is_remembered_is_a_setting(make):
+    guided = make(opening_guidance=6.0)
+    assert np.array_equal(frames(guided), frames(make(guidance_high=6.0, guidance_low=6.0)))
+    assert np.array_equal(frames(guided, 2), frames(make(), 2))
+
+
 def test_a_separate_text_to_video_model_makes_the_first_shot(make, tiny_t2v_folder):
     backbone = make(text_to_video=TextToVideo(weights=str(tiny_t2v_folder)))
     assert not np.array_equal(frames(backbone), frames(make()))
@@ -187,6 +193,7 @@ def test_fingerprint_covers_what_changes_the_picture_and_nothing_else(
         {"boundary": 0.8},
         {"guidance_high": 1.0},
         {"guidance_low": 2.0},
+        {"opening_guidance": 2.0},
         {"negative_prompt": "fog"},
         {"caching": Caching()},
         {"caching": Caching(threshold=0.2)},

@@ -207,6 +207,15 @@ def test_memory_guidance_is_nothing_without_memory(pipeline):
     assert np.array_equal(pipeline(shot(0), plain), pipeline(shot(0), guided))
 
 
+def test_shots_that_remember_nothing_have_guidance_of_their_own(pipeline):
+    plain = Sampling(steps=3, guidance_high=1, guidance_low=1)
+    opening = plain.replaced(opening_guidance=3.0)
+    assert np.array_equal(pipeline(shot(1), plain), pipeline(shot(1), opening))
+    guided = pipeline(shot(0), plain.replaced(guidance_high=3.0, guidance_low=3.0))
+    assert np.array_equal(pipeline(shot(0), opening), guided)
+    assert not np.array_equal(pipeline(shot(0), plain), guided)
+
+
 def test_memory_shift_is_a_setting(tiny_folder):
     pipeline = load(tiny_folder)
     noise = torch.randn(1, 16, 5, 4, 6, generator=torch.Generator().manual_seed(0))

@@ -126,3 +126,13 @@ def test_switches_cost_or_save_what_they_should():
     assert estimate(base.model_copy(update={"gpus": 4})).seconds < plain.seconds / 3
     unguided = estimate_shot(base, Sampling(guidance_high=1, guidance_low=1), size=(832, 480), frames=81, memory=10)
     assert unguided.flops == pytest.approx(plain.flops / 2)
+
+
+def test_guidance_of_opening_shots_costs_only_where_nothing_is_remembered():
+    profile, shape = PROFILES["141gb"], {"size": (832, 480), "frames": 81}
+    plain = Sampling(guidance_high=1, guidance_low=1)
+    ours, theirs = (
+        [estimate_shot(profile, one, memory=memory, **shape).flops for memory in (0, 4)]
+        for one in (plain.replaced(opening_guidance=3.0), plain)
+    )
+    assert ours == [2 * theirs[0], theirs[1]]

@@ -35,7 +35,15 @@ class WanBackbone(Backbone[WanSettings]):
 
     version = "1"
     shot_options = frozenset(
-        {"steps", "guidance_high", "guidance_low", "memory_guidance", "flow_shift", "negative_prompt"}
+        {
+            "steps",
+            "guidance_high",
+            "guidance_low",
+            "memory_guidance",
+            "opening_guidance",
+            "flow_shift",
+            "negative_prompt",
+        }
     )
 
     def __init__(self, settings: WanSettings | None = None) -> None:
@@ -187,6 +195,7 @@ class WanBackbone(Backbone[WanSettings]):
             guidance_high=first(settings.guidance_high, manifest.guidance),
             guidance_low=first(settings.guidance_low, manifest.guidance),
             memory_guidance=first(settings.memory_guidance, manifest.memory_guidance),
+            opening_guidance=settings.opening_guidance,
             batched_guidance=settings.resolved_profile().batched_guidance,
         )
 

@@ -125,6 +125,7 @@ def estimate_shot(
     configs = configs or {"transformer": A14B, "text_encoder": UMT5_XXL, "vae": WAN_VAE}
     transformer = configs["transformer"]
     work = forward_work(transformer, *size, frames, memory)
+    sampling = sampling.suited_to(memory)
     passes = sampling.steps * (2 if max(sampling.guidance_high, sampling.guidance_low) > 1 else 1)
     flops = passes * work.flops
     if memory and sampling.memory_guidance > 1:

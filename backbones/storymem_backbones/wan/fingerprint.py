@@ -47,6 +47,8 @@ def picture_fingerprint(
         "profile": settings.resolved_profile().picture(),
         "text_to_video": settings.text_to_video and _text_to_video(settings.text_to_video),
     }
+    if sampling.opening_guidance is not None:  # takes from before there was this setting stay good
+        content["sampling"]["opening_guidance"] = sampling.opening_guidance
     return json.dumps(content, sort_keys=True)
 
 

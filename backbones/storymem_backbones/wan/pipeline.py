@@ -120,7 +120,7 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             ConditioningError: If memory or condition frames do not suit the model.
             GenerationError: If latents stop being finite numbers, naming step and expert.
         """
-        sampling = sampling or Sampling()
+        sampling = (sampling or Sampling()).suited_to(len(shot.memory))
         shape = shot.latent_shape
         self._check_mode(shot)
         try:

@@ -118,6 +118,7 @@ class WanSettings(PluginSettings):
         guidance_low: Of the low-noise expert.
         memory_guidance: How much memory counts beyond what the model makes of it; 1 leaves it as it is (the paper),
             more takes a second pass without memory.
+        opening_guidance: Classifier-free guidance of both experts in shots that remember nothing, if it is to differ.
         negative_prompt: Used where a shot has none.
         caching: Skip work between similar steps.
         merge_loras: Add LoRAs to the weights: a little faster, less exact in bfloat16.
@@ -137,6 +138,7 @@ class WanSettings(PluginSettings):
     guidance_high: float | None = Field(None, ge=1)
     guidance_low: float | None = Field(None, ge=1)
     memory_guidance: float | None = Field(None, ge=1)
+    opening_guidance: float | None = Field(None, ge=1)
     negative_prompt: str = NEGATIVE_PROMPT
     caching: Caching | None = None
     merge_loras: bool = False

@@ -72,6 +72,8 @@ class Sampling:
         guidance_low: Of the low-noise expert.
         memory_guidance: g of flow + (g - 1) (with - without), the prompt's flow with and without memory; 1 switches it
             off. Not in the paper; above 1 a weak memory counts for more, at the price of another, shorter pass.
+        opening_guidance: Classifier-free guidance of shots that remember nothing, of both experts; that of all others
+            if None. What such a shot shows is remembered by those after it, so it should be clear.
         batched_guidance: Run prompt and negative prompt as a batch of two instead of one after the other.
     """
 
@@ -81,7 +83,14 @@ class Sampling:
     guidance_high: float = 3.5
     guidance_low: float = 3.5
     memory_guidance: float = 1.0
+    opening_guidance: float | None = None
     batched_guidance: bool = False
+
+    def suited_to(self, memory: int) -> "Sampling":
+        """What a shot with this many memory keyframes is sampled with."""
+        if memory or self.opening_guidance is None:
+            return self
+        return replace(self, guidance_high=self.opening_guidance, guidance_low=self.opening_guidance)
 
     def replaced(self, **changes: float) -> "Sampling":
         """A copy with some values changed."""
