@@ -188,7 +188,7 @@ def _weights(figures: torch.Tensor, settings: VAESettings) -> torch.Tensor:
 def _contrast_change(shown: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
     """Relative change (B, 3) of each colour's deviation over a clip."""
     ours, theirs = (pixels.std(dim=(2, 3, 4)) for pixels in (shown, clips))
-    return ours / theirs.clamp(min=1e-2) - 1
+    return (ours - theirs) / theirs.clamp(min=1e-2)
 
 
 @dataclass(frozen=True)
