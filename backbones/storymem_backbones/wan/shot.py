@@ -90,7 +90,7 @@ class Sampling:
         """What a shot with this many memory keyframes is sampled with."""
         if memory or self.opening_guidance is None:
             return self
-        return replace(self, guidance_high=self.opening_guidance, guidance_low=self.opening_guidance)
+        return self.replaced(guidance_high=self.opening_guidance, guidance_low=self.opening_guidance)
 
     def replaced(self, **changes: float) -> "Sampling":
         """A copy with some values changed."""
