@@ -88,3 +88,18 @@ def test_a_decoder_that_goes_on_alone_keeps_the_latents(run, tmp_path):
     assert before.config.latents_mean == after.config.latents_mean
     assert all(map(torch.equal, before.encoder.parameters(), after.encoder.parameters()))
     assert not all(map(torch.equal, before.decoder.parameters(), after.decoder.parameters()))
+
+
+def test_a_run_that_goes_on_can_begin_with_other_stories(run, tmp_path):
+    def trained(out, *arguments):
+        return text_encoder(run(tmp_path / out, "--stages", "text", *arguments).parent / "work")
+
+    first = trained("first")
+    assert trained("again") == first
+    assert trained("other", "--first-story", "1000") != first
+
+
+def test_a_first_story_of_another_share_is_refused(run, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(tmp_path, "--first-story", "10000000")
+    assert "--first-story 10000000: give a number from 0 to 9999999" in capsys.readouterr().err

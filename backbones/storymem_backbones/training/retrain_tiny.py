@@ -6,7 +6,11 @@ Stages (each can be run alone; later ones read what earlier ones left in DIR/wor
 `export`. The paper's order: VAE, single-shot model, then only a LoRA for memory. With --start-from, parts that are not
 trained anew are those of an earlier model, and the stages go on from it:
 
-    python -m storymem_backbones.training.retrain_tiny --out DIR --start-from FOLDER --stages base lora export
+    python -m storymem_backbones.training.retrain_tiny --out DIR --start-from FOLDER --stages base lora export \
+        --first-story 1000000
+
+Every run begins with the same stories unless --first-story says otherwise, and a model that goes on should not see
+those of its earlier runs again: it knows them by heart.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 STAGES = ("vae", "text", "base", "lora", "export")
-_SEEDS_PER_RANK, _BASE_SEEDS, _TEXT_SEEDS, _LORA_SEEDS = 10_000_000, 20, 60, 70
+_SEEDS_PER_SHARE, _BASE_SHARE, _TEST_SHARE, _TEXT_SHARE, _LORA_SHARE = 10_000_000, 20, 50, 60, 70
 LORA = LoraSettings(
     rank=64,
     alpha=64,
@@ -62,10 +66,15 @@ SAMPLES = SampleSettings(max_memory=8, no_memory=0.06, first_frame=0.25, text_dr
 LORA_SHIFT = 6.0  # colours are decided at high noise levels, where memory alone knows them
 
 
+def _first_seed(arguments: argparse.Namespace, share: int) -> int:
+    """Of the training stories of one share of all seeds: shares, each for a rank of a stage, have none in common."""
+    return _SEEDS_PER_SHARE * share + int(arguments.first_story)
+
+
 def _stage_vae(accelerator: Accelerator, arguments: argparse.Namespace) -> None:
     device, rank = accelerator.device, accelerator.process_index
-    pool = ClipPool(arguments.pool, _SEEDS_PER_RANK * rank, device)
-    test = ClipPool(min(arguments.pool, 512), _SEEDS_PER_RANK * 50, device)
+    pool = ClipPool(arguments.pool, _first_seed(arguments, rank), device)
+    test = ClipPool(min(arguments.pool, 512), _SEEDS_PER_SHARE * _TEST_SHARE, device)
     start = arguments.start_from and arguments.start_from / "vae"
     given = {"start_from": start, "image_seconds": 0} if start else {}
     settings = VAESettings(**{**given, **json.loads(arguments.vae)})
@@ -78,7 +87,7 @@ def _stage_text(accelerator: Accelerator, arguments: argparse.Namespace) -> None
     start = arguments.start_from and arguments.start_from / "text_encoder"
     given = {"start_from": start, "anchor": 1.0} if start else {}  # the base goes on and knows the old embeddings
     settings = TextSettings(**{**given, **json.loads(arguments.text)})
-    captions = Captions(_SEEDS_PER_RANK * _TEXT_SEEDS, settings.stories, accelerator.device)
+    captions = Captions(_first_seed(arguments, _TEXT_SHARE), settings.stories, accelerator.device)
     train_text(captions, settings, accelerator.device, arguments.out / "work" / "text_encoder")
 
 
@@ -88,11 +97,11 @@ def _encoder(accelerator: Accelerator, arguments: argparse.Namespace) -> UMT5Enc
 
 
 def _pool(
-    accelerator: Accelerator, arguments: argparse.Namespace, encoder: UMT5EncoderModel, first_seed: int
+    accelerator: Accelerator, arguments: argparse.Namespace, encoder: UMT5EncoderModel, first_share: int
 ) -> StoryPool:
     vae = AutoencoderKLWan.from_pretrained(arguments.out / "work" / "vae").float().requires_grad_(False)
     size = PoolSize(**json.loads(arguments.stories))
-    seed = _SEEDS_PER_RANK * (accelerator.process_index + first_seed)
+    seed = _first_seed(arguments, accelerator.process_index + first_share)
     return StoryPool(channels_last(vae.to(accelerator.device)), seed, frozen_text(encoder), size)
 
 
@@ -100,7 +109,7 @@ def _stage_base(accelerator: Accelerator, arguments: argparse.Namespace) -> None
     settings = BaseSettings(**{"start_from": arguments.start_from, **json.loads(arguments.base)})
     encoder = _encoder(accelerator, arguments)
     model = base_model(settings, encoder.config.d_model).to(accelerator.device)
-    pool = _pool(accelerator, arguments, encoder, _BASE_SEEDS)
+    pool = _pool(accelerator, arguments, encoder, _BASE_SHARE)
     train_base(model, pool, accelerator, settings, arguments.out / "work")
 
 
@@ -111,7 +120,7 @@ def _stage_lora(accelerator: Accelerator, arguments: argparse.Namespace) -> None
     loop = LoopSettings(**{**LOOP.model_dump(), **json.loads(arguments.loop)})
     start = arguments.start_from and arguments.start_from / EXPORTED_LORA
     lora = LoraSettings(**{**LORA.model_dump(), "start_from": start, **json.loads(arguments.lora)})
-    pool = _pool(accelerator, arguments, encoder, _LORA_SEEDS)
+    pool = _pool(accelerator, arguments, encoder, _LORA_SHARE)
     draws = StoryDraws([CLIPS_PER_STORY] * pool.size.stories, KEYFRAMES, SAMPLES, loop.seed)
     sigmas = SigmaRange(arguments.lora_shift, density="logit_normal")
     LoraTrainer(transformer, draws, pool, LoraJob(sigmas, lora, loop, work, "backbone"), accelerator).train()
@@ -130,12 +139,13 @@ def _bring_parts(start: Path, work: Path) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train the embedded storyworld model.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the model and the stages' results go")
     parser.add_argument("--start-from", type=Path, help="model folder to go on from, such as the one that is shipped")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--pool", type=int, default=4096, help="clips held on each GPU while the VAE trains")
     parser.add_argument("--stories", default="{}", help="PoolSize of each GPU's encoded stories that differs, as JSON")
+    parser.add_argument("--first-story", type=int, default=0, help=f"see above; below {_SEEDS_PER_SHARE:,}")
     parser.add_argument("--precision", choices=("bf16", "no"), default="bf16")
     parser.add_argument("--vae", default="{}", help="VAESettings that differ, as JSON")
     parser.add_argument("--text", default="{}", help="TextSettings that differ, as JSON")
@@ -143,7 +153,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lora", default="{}", help="LoraSettings that differ, as JSON")
     parser.add_argument("--lora-shift", type=float, default=LORA_SHIFT, help="shift of the LoRA's noise levels")
     parser.add_argument("--loop", default="{}", help="LoopSettings of the LoRA stage that differ, as JSON")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not 0 <= arguments.first_story < _SEEDS_PER_SHARE:
+        parser.error(f"--first-story {arguments.first_story}: give a number from 0 to {_SEEDS_PER_SHARE - 1}")
+    return arguments
 
 
 def main() -> None:
@@ -169,6 +182,7 @@ def main() -> None:
         if stage in arguments.stages:
             run[stage](accelerator, arguments)
             accelerator.wait_for_everyone()
+    accelerator.end_training()
 
 
 if __name__ == "__main__":
