@@ -159,6 +159,21 @@ def test_guidance_where_nothing_is_remembered_is_a_setting(make):
     assert np.array_equal(frames(guided, 2), frames(make(), 2))
 
 
+def test_colours_of_what_was_handed_over_are_kept_if_asked_for(make, folder, tmp_path):
+    given = request(2, 5).handed_over
+
+    def distance(clip):
+        return np.abs(clip[:5].mean(axis=(0, 1, 2)) - given.mean(axis=(0, 1, 2))).max()
+
+    plain, matched = frames(make(), 2, 5), frames(make(match_handover=True), 2, 5)
+    assert distance(matched) < 1 < distance(plain)
+    assert np.array_equal(frames(make(match_handover=True), 2), frames(make(), 2))
+    copy = shutil.copytree(folder, tmp_path / "keeps")
+    write_manifest(copy, SMALL.model_copy(update={"match_handover": True}))
+    assert np.array_equal(frames(make(weights=str(copy)), 2, 5), matched)
+    assert np.array_equal(frames(make(weights=str(copy), match_handover=False), 2, 5), plain)
+
+
 def test_a_separate_text_to_video_model_makes_the_first_shot(make, tiny_t2v_folder):
     backbone = make(text_to_video=TextToVideo(weights=str(tiny_t2v_folder)))
     assert not np.array_equal(frames(backbone), frames(make()))
@@ -179,7 +194,7 @@ def test_fingerprint_covers_what_changes_the_picture_and_nothing_else(
     same = (
         {"profile": "cpu", "profile_changes": {"compile": True}},
         {"profile_changes": {"offload": "model", "batched_guidance": True, "gpus": 2}},
-        {"steps": 3, "memory_shift": 5, "flow_shift": 4.0},
+        {"steps": 3, "memory_shift": 5, "flow_shift": 4.0, "match_handover": False},
         {"weights": str(shutil.copytree(folder, tmp_path / "copy"))},
     )
     assert {fingerprint(make, **settings) for settings in same} == {base}
@@ -194,6 +209,7 @@ def test_fingerprint_covers_what_changes_the_picture_and_nothing_else(
         {"guidance_high": 1.0},
         {"guidance_low": 2.0},
         {"opening_guidance": 2.0},
+        {"match_handover": True},
         {"negative_prompt": "fog"},
         {"caching": Caching()},
         {"caching": Caching(threshold=0.2)},

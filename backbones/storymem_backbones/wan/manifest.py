@@ -28,6 +28,7 @@ class Manifest(BaseModel):
         boundary: Share of timesteps at and above which the high-noise expert works.
         guidance: Classifier-free guidance of both experts.
         memory_guidance: See `shot.Sampling`.
+        match_handover: See `colours`.
         memory_shift: S of the temporal positions.
         lora: M2V LoRA file of the high-noise (or only) expert, relative to the folder; none if it is merged
             or separate.
@@ -47,6 +48,7 @@ class Manifest(BaseModel):
     boundary: float = Field(0.9, ge=0, le=1)
     guidance: float = Field(3.5, ge=1)
     memory_guidance: float = Field(1.0, ge=1)
+    match_handover: bool = False
     memory_shift: int = Field(5, ge=1)
     lora: str | None = None
     lora_low: str | None = None

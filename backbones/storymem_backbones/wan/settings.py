@@ -119,6 +119,7 @@ class WanSettings(PluginSettings):
         memory_guidance: How much memory counts beyond what the model makes of it; 1 leaves it as it is (the paper),
             more takes a second pass without memory.
         opening_guidance: Classifier-free guidance of both experts in shots that remember nothing, if it is to differ.
+        match_handover: Keep the colours of the frames that a shot without a cut was given, see `colours`.
         negative_prompt: Used where a shot has none.
         caching: Skip work between similar steps.
         merge_loras: Add LoRAs to the weights: a little faster, less exact in bfloat16.
@@ -139,6 +140,7 @@ class WanSettings(PluginSettings):
     guidance_low: float | None = Field(None, ge=1)
     memory_guidance: float | None = Field(None, ge=1)
     opening_guidance: float | None = Field(None, ge=1)
+    match_handover: bool | None = None
     negative_prompt: str = NEGATIVE_PROMPT
     caching: Caching | None = None
     merge_loras: bool = False
