@@ -28,6 +28,7 @@ MANIFEST = Manifest(
     flow_shift=4.0,
     guidance=1.0,
     memory_guidance=2.0,
+    match_handover=True,
     lora=LORA,
 )
 
