@@ -27,9 +27,8 @@ def faded(frames, gain, shift):
 def test_a_clip_that_fades_is_as_before(repeated, gain, shift):
     matched = match_handover(faded(PICTURES, np.array(gain), np.array(shift)), PICTURES[:repeated])
     assert np.abs(matched.astype(int) - PICTURES).max() <= 1
-    np.testing.assert_allclose(
-        statistics(matched[:repeated]), statistics(PICTURES[:repeated]), atol=0.5
-    )  # both round to whole levels
+    # Levels are whole numbers, rounded twice.
+    np.testing.assert_allclose(statistics(matched[:repeated]), statistics(PICTURES[:repeated]), atol=0.5)
 
 
 def test_a_clip_that_repeats_what_it_was_given_stays_itself():

@@ -9,8 +9,8 @@ trained anew are those of an earlier model, and the stages go on from it:
     python -m storymem_backbones.training.retrain_tiny --out DIR --start-from FOLDER --stages base lora export \
         --first-story 1000000
 
-Every run begins with the same stories unless --first-story says otherwise, and a model that goes on should not see
-those of its earlier runs again: it knows them by heart.
+Every run begins with the same stories unless --first-story says otherwise; a model that goes on had better see new
+ones than those of its earlier runs again.
 """
 
 from __future__ import annotations
