@@ -14,10 +14,9 @@ from storymem.errors import SettingsError
 from storymem.interfaces import Backbone, Capabilities, Check, GenerationRequest, Mode, Progress
 from storymem.media.clip import Clip, Frames
 from storymem_backbones.wan.build import require_device, stacked_loras, start_pipeline
-from storymem_backbones.wan.colours import match_handover
 from storymem_backbones.wan.errors import GenerationError, WeightsError
 from storymem_backbones.wan.estimate import GIB, Estimate, estimate_shot
-from storymem_backbones.wan.fingerprint import matches_handover, picture_fingerprint
+from storymem_backbones.wan.fingerprint import picture_fingerprint
 from storymem_backbones.wan.geometry import SIZE_MULTIPLE, TEMPORAL_STRIDE, mode_for
 from storymem_backbones.wan.manifest import Manifest, read_manifest
 from storymem_backbones.wan.parallel import ParallelPipeline
@@ -86,17 +85,14 @@ class WanBackbone(Backbone[WanSettings]):
         shot = _inputs(request, settings)
         from_text = settings.text_to_video is not None and mode_for(len(shot.memory), shot.condition_frames) is Mode.T2V
         pipeline = self._pipeline(from_text)
-        manifest = self._manifest()
-        sampling = self._sampling(settings, manifest, text_to_video=from_text)
+        sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
         try:
             frames: Frames = pipeline(shot, sampling, progress)
         except torch.OutOfMemoryError as error:
             advice = self._memory_advice()
             self.close()
             raise GenerationError(f"out of GPU memory with profile {settings.profile}: {advice}") from error
-        if shot.condition is not None and matches_handover(settings, manifest):
-            frames = match_handover(frames, shot.condition)
-        return Clip(frames, manifest.fps)
+        return Clip(frames, self._manifest().fps)
 
     def reconstruct(self, clip: Clip) -> Clip:
         """The clip through the VAE and back: the best that a shot can look like.
@@ -201,6 +197,7 @@ class WanBackbone(Backbone[WanSettings]):
             guidance_low=first(settings.guidance_low, manifest.guidance),
             memory_guidance=first(settings.memory_guidance, manifest.memory_guidance),
             opening_guidance=settings.opening_guidance,
+            match_handover=first(settings.match_handover, manifest.match_handover),
             batched_guidance=settings.resolved_profile().batched_guidance,
         )
 

@@ -49,14 +49,9 @@ def picture_fingerprint(
     }
     if sampling.opening_guidance is not None:  # takes from before there was this setting stay good
         content["sampling"]["opening_guidance"] = sampling.opening_guidance
-    if matches_handover(settings, manifest):  # likewise
+    if sampling.match_handover:  # likewise
         content["match_handover"] = True
     return json.dumps(content, sort_keys=True)
-
-
-def matches_handover(settings: WanSettings, manifest: Manifest) -> bool:
-    """Whether shots keep the colours of what they were given: as the settings say, or the model's own."""
-    return manifest.match_handover if settings.match_handover is None else settings.match_handover
 
 
 def weights_identity(weights: str, revision: str | None) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from storymem.media.clip import Frames
 from storymem_backbones.wan.caching import cache_config, steps_per_expert
+from storymem_backbones.wan.colours import match_handover
 from storymem_backbones.wan.conditioning import build_conditioning, encode_memory
 from storymem_backbones.wan.errors import ConditioningError, GenerationError
 from storymem_backbones.wan.frames import as_rgb, to_frames, to_pixels
@@ -128,9 +129,12 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             y = self.encode_conditioning(shot)
             noise = torch.randn(shape, generator=torch.Generator().manual_seed(shot.seed))
             latents = self.denoise(noise, y, text, sampling, memory_frames=len(shot.memory), progress=progress)
-            return self.decode(latents[:, :, len(shot.memory) :])
+            frames = self.decode(latents[:, :, len(shot.memory) :])
         finally:
             self.maybe_free_model_hooks()
+        if shot.condition is not None and len(shot.condition) and sampling.match_handover:
+            return match_handover(frames, shot.condition)
+        return frames
 
     def encode_text(self, shot: ShotInputs, sampling: Sampling) -> Tensor:
         """Embeddings (1 or 2, text_tokens, D) of the prompt and, with guidance, of the negative prompt."""

@@ -62,7 +62,7 @@ class ShotInputs:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the noise is removed (paper section 4.1).
+    """How a clip is sampled (paper section 4.1).
 
     Attributes:
         steps: UniPC steps.
@@ -74,6 +74,7 @@ class Sampling:
             off. Not in the paper; above 1 a weak memory counts for more, at the price of another, shorter pass.
         opening_guidance: Classifier-free guidance of shots that remember nothing, of both experts; that of all others
             if None. What such a shot shows is remembered by those after it, so it should be clear.
+        match_handover: Keep the colours of the condition frames, see `colours`.
         batched_guidance: Run prompt and negative prompt as a batch of two instead of one after the other.
     """
 
@@ -84,6 +85,7 @@ class Sampling:
     guidance_low: float = 3.5
     memory_guidance: float = 1.0
     opening_guidance: float | None = None
+    match_handover: bool = False
     batched_guidance: bool = False
 
     def suited_to(self, memory: int) -> "Sampling":
