@@ -79,17 +79,43 @@ def errors(readout: Readout, frames: NDArray[np.uint8], actor: Actor) -> tuple[f
     return float(colours.abs().mean()), sum(right) / 3, float(seen["present"] >= 0.5), float(moves)
 
 
-def run(pipeline: WanMemoryPipeline, readout: Readout, cases: list[Case], sampling: Sampling, memory: bool) -> str:
-    """One row of the table."""
-    alone, paired = list[tuple[float, ...]](), list[tuple[float, ...]]()
+@dataclass(frozen=True)
+class Result:
+    """One character of one clip that was made: `errors`, and what clip it was."""
+
+    colour: float
+    accessories: float
+    found: float
+    moves: float
+    alone: bool
+    wide: bool
+
+
+def run(
+    pipeline: WanMemoryPipeline, readout: Readout, cases: list[Case], sampling: Sampling, memory: bool
+) -> list[Result]:
+    """Make and read every clip."""
+    results: list[Result] = []
     for one in cases:
         shot = ShotInputs(canonical_caption(one.spec), "", 160, 96, 17, one.seed, memory=one.memory if memory else ())
-        frames = pipeline(shot, sampling)
-        rows = alone if len(one.spec.actors) == 1 else paired
-        rows += [errors(readout, frames, actor) for actor in one.spec.actors]
-    drift, accessories, found, _ = np.mean([*alone, *paired], axis=0)
-    moves = [f"{np.mean([row[-1] for row in rows]):.2f} of {len(rows)}" for rows in (alone, paired)]
-    return f"| {drift:.3f} | {accessories:.2f} | {found:.2f} | {' | '.join(moves)} |"
+        frames, actors = pipeline(shot, sampling), one.spec.actors
+        what = len(actors) == 1, one.spec.size == "wide"
+        results += [Result(*errors(readout, frames, actor), *what) for actor in actors]
+    return results
+
+
+def cells(results: list[Result]) -> str:
+    """One row of the table."""
+    wide, closer = ([r for r in results if r.wide == is_wide] for is_wide in (True, False))
+    looks = [f"{mean('colour', some):.3f} | {mean('accessories', some):.2f}" for some in (results, wide, closer)]
+    alone, paired = ([r for r in results if r.alone == is_alone] for is_alone in (True, False))
+    moves = [f"{mean('moves', some):.2f} of {len(some)}" for some in (alone, paired)]
+    return " | ".join([*looks, f"{mean('found', results):.2f}", *moves])
+
+
+def mean(name: str, results: list[Result]) -> float:
+    """Of one number over some results."""
+    return float(np.mean([getattr(result, name) for result in results]))
 
 
 def main() -> None:
@@ -108,7 +134,8 @@ def main() -> None:
     pipeline, readout = load(arguments.weights), load_readout(SHIPPED)
     found = [case(FIRST_STORY + index) for index in range(arguments.stories)]
     cases = [one for one in found if one is not None]
-    head = ("guidance by text, by memory", "memory", "colour error", "accessories", "found", "motion alone", "in pairs")
+    looks = (f"{what}{where}" for where in ("", ", wide", ", closer") for what in ("colour error", "accessories"))
+    head = ("guidance by text, by memory", "memory", *looks, "found", "motion alone", "in pairs")
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     own = read_manifest(arguments.weights)
     asked = arguments.guidance or [(1.0, 1.0), (own.guidance, own.memory_guidance)]
@@ -116,8 +143,8 @@ def main() -> None:
     rows = dict.fromkeys((t, m if remembers else 1.0, remembers) for t, m in asked for remembers in (False, True))
     for text, memory, remembers in rows:
         sampling = Sampling(8, 4.0, guidance_high=text, guidance_low=text, memory_guidance=memory)
-        row = run(pipeline, readout, cases, sampling, remembers)
-        print(f"| {text:g}, {memory:g} | {'four keyframes' if remembers else 'none'} {row}", flush=True)
+        row = cells(run(pipeline, readout, cases, sampling, remembers))
+        print(f"| {text:g}, {memory:g} | {'four keyframes' if remembers else 'none'} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

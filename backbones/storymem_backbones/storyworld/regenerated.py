@@ -40,6 +40,11 @@ class Regenerator:
             self._pipeline = WanMemoryPipeline.from_pretrained(folder).to(torch.float32).to(device)
         self._pipeline.text_tokens = read_manifest(folder).text_tokens
 
+    def encode(self, clips: Tensor) -> Tensor:
+        """Normalised latents (B, 16, T, h, w) of clips (B, 3, F, H, W) in [-1, 1]."""
+        latents: Tensor = self._pipeline.encode_video(clips)
+        return latents
+
     @torch.no_grad()
     def __call__(self, specs: Sequence[ClipSpec], clips: Tensor, noise: float, generator: torch.Generator) -> Tensor:
         """Denoise true clips from a noise level.
@@ -57,7 +62,7 @@ class Regenerator:
         shots = [ShotInputs(canonical_caption(spec), "", width, height, frames, 0) for spec in specs]
         text = torch.cat([self._pipeline.encode_text(shot, _UNGUIDED) for shot in shots]).to(clips.device)
         y = self._pipeline.encode_conditioning(shots[0]).to(clips.device).expand(len(shots), -1, -1, -1, -1)
-        latents = self._pipeline.encode_video(clips)
+        latents = self.encode(clips)
         fresh = torch.randn(latents.shape, generator=generator).to(latents)
         latents = (1 - noise) * latents + noise * fresh
         for step in range(_STEPS):
