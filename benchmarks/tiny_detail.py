@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from storymem_backbones.storyworld.metric import SHIPPED
-from storymem_backbones.storyworld.readout import Readout, load_readout, read_clips, true_reading
+from storymem_backbones.storyworld.readout import Readout, load_readout, read_clips
 from storymem_backbones.storyworld.regenerated import Regenerator
 from storymem_backbones.storyworld.world import SIZES, ClipSpec
 from storymem_backbones.tiny.settings import WEIGHTS
@@ -53,10 +53,10 @@ def right(readout: Readout, frames: Tensor, specs: list[ClipSpec]) -> dict[str, 
     """Share of clips (B, F, 3, H, W) whose character is found and whose hat, scarf and pattern are read as they are."""
     hits = {"hat": 0, "scarf": 0, "pattern": 0}
     for reading, spec in zip(read_clips(readout, to_pixels(frames)), specs, strict=True):
-        kind = spec.actors[0].look.kind
-        seen, true = reading.figures.get(kind), true_reading(spec).figures[kind]
+        look = spec.actors[0].look
+        seen = reading.figures.get(look.kind)
         for name in hits:
-            hits[name] += seen is not None and getattr(seen, name) == getattr(true, name)
+            hits[name] += seen is not None and getattr(seen, name) == getattr(look, name)
     return {name: number / len(specs) for name, number in hits.items()}
 
 
