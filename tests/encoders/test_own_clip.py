@@ -42,6 +42,7 @@ def encoder(saved):
 
 def test_embeddings_are_those_of_the_training_code(encoder, saved, pictures):
     frames = ((pictures.permute(0, 2, 3, 1) + 1) * 127.5).round().byte().numpy()
+    frames.setflags(write=False)  # as pictures read from files are
     cosines = (encoder.encode_images(frames) * saved[1]).sum(axis=1)
     assert cosines.min() > 0.9999  # training pictures are not rounded to 8 bits
     context = ClipContext(Clip(frames, 16), encoder=encoder)

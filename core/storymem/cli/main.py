@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from storymem.cli import convert, doctor, graph, lint, measure, plan, plugins, render, runs, show
+from storymem.cli import convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show
 from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
 
@@ -25,6 +25,7 @@ for _command in (
     plan.revise,
     lint.lint,
     convert.convert,
+    portraits.portraits,
     render.render,
     render.resume,
     graph.graph,

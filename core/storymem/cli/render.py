@@ -113,7 +113,7 @@ def run_render(
 
     cancel = CancelToken()
     with (
-        _interruptible(cancel),
+        interruptible(cancel),
         Storyteller(out, resolved.explicit, plugins=host) as teller,
         receiver(as_json=as_json, quiet=quiet) as on_event,
     ):
@@ -127,7 +127,7 @@ def run_render(
 
 
 @contextmanager
-def _interruptible(cancel: CancelToken) -> Iterator[None]:
+def interruptible(cancel: CancelToken) -> Iterator[None]:
     """Turn the first Ctrl-C (or SIGTERM) into a cancellation between steps; a second one ends the program."""
     import os
     import signal

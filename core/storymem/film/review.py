@@ -52,6 +52,10 @@ class FinishedFilm:
             recalled = tuple(self._keyframes[name] for name in take.request["recalled"] if name in self._keyframes)
             yield FinishedShot(shot, self._clip(take, current), recalled)
 
+    def kept(self, shot: str) -> tuple[Keyframe, ...]:
+        """The keyframes that a shot gives to memory, in the order of its clip."""
+        return tuple(keyframe for keyframe in self._keyframes.values() if keyframe.shot == shot)
+
     def _clip(self, take: Take, current: CurrentShot) -> Clip:
         clip = read_clip(verified(self._path(take.master), take.master), take.fps)
         return Clip(clip.frames[current.first :], clip.fps)

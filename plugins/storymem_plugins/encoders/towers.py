@@ -82,7 +82,7 @@ class TowerEncoder(ImageTextEncoder[SettingsT], Generic[SettingsT]):
         dtype = getattr(torch, self.settings.dtype)
 
         def encode(start: int, stop: int) -> Tensor:
-            batch = torch.from_numpy(np.ascontiguousarray(frames[start:stop])).to(device)
+            batch = torch.from_numpy(np.array(frames[start:stop])).to(device)
             return towers.images(towers.preprocessing(batch).to(dtype))
 
         return self._in_batches(len(frames), encode)

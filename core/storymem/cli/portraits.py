@@ -1,0 +1,52 @@
+"""``storymem portraits``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from storymem.cli import options
+
+
+def portraits(
+    script: Annotated[Path, typer.Argument(help="Story script: JSON, JSON5, YAML or TOML.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Script to write; <script name>_portraits.json beside it if not given."),
+    ] = None,
+    config: options.Config = None,
+    assign: options.Set = None,
+    plugin: options.PluginFiles = None,
+    backbone: options.Backbone = None,
+    size: options.Size = None,
+    frames: options.Frames = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")] = False,
+) -> None:
+    """Make a reference image of every character that has none, and write the script with them.
+
+    The pictures go into a folder beside the new script, named like it. Render the new script then.
+    """
+    from storymem.cli.progress import receiver
+    from storymem.cli.render import interruptible
+    from storymem.engine.cancel import CancelToken
+    from storymem.plugin import PluginHost
+    from storymem.portraits import make_portraits, with_portraits
+    from storymem.script import services
+    from storymem.script.writing import check_suffix, write_script
+
+    target = out or script.with_name(f"{script.stem}_portraits.json")
+    check_suffix(target)  # before anything is made, not after
+    host = PluginHost(plugin or [])
+    shortcuts = {"backbone": backbone, "size": size, "frames": frames, "seed": seed}
+    resolved = options.settings_from(host, config, assign, shortcuts)
+    story = services.rebased(services.read_script(script, host)[1], script.parent, target.parent)
+    folder, cancel = target.with_suffix(""), CancelToken()
+    with interruptible(cancel), receiver(as_json=as_json, quiet=quiet) as on_event:
+        made = make_portraits(story, folder, resolved.explicit, plugins=host, on_event=on_event, cancel=cancel)
+    write_script(target, with_portraits(story, made, target.parent))
+    if not as_json:
+        typer.echo(f"{target} ({len(made)} portraits in {folder})")

@@ -1,0 +1,173 @@
+"""Portraits: a reference image of every character, made by the backbone itself before the film (for MR2V).
+
+Memory keeps what the first shot showed. If that was a wide shot, in which a character is a few pixels tall, later shots
+make up what it did not show. A portrait beforehand gives all shots, the first one included, the same look to keep to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from storymem.api import Storyteller
+from storymem.engine.cancel import CancelToken
+from storymem.errors import MediaError, ScriptError, ShotError
+from storymem.events import Event
+from storymem.film.review import FinishedFilm
+from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
+from storymem.media.images import write_png
+from storymem.plugin import PluginHost
+from storymem.script.models import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
+from storymem.settings import RunSettings
+from storymem.store.runstore import RunStore
+from storymem.storyboard import BoardShot, Storyboard
+
+#: What tells good keyframes from bad ones, if the run scored them.
+QUALITY = "aesthetic"
+
+
+class Apart(MemoryPolicy[PluginSettings]):
+    """No shot sees another, so all may be made at once; all give memory their keyframes."""
+
+    def sees(self, board: Storyboard, shot: BoardShot) -> Sequence[int]:
+        """Return no shot."""
+        return ()
+
+    def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
+        """Return no keyframe."""
+        return ()
+
+
+def sitters(script: StoryScript) -> tuple[Entity, ...]:
+    """Return the characters that some shot shows and that have no reference image yet."""
+    shown = {entity for scene in script.scenes for shot in scene.shots for entity in shot.entities}
+    characters = (entity for entity in script.entities if entity.kind is EntityKind.CHARACTER)
+    return tuple(entity for entity in characters if entity.id in shown and not entity.references)
+
+
+def portrait_script(script: StoryScript) -> StoryScript:
+    """Return a script of one medium shot by day for each of `sitters`, in the place of its first appearance.
+
+    No shot recalls anything. Style, negative prompt and seed are those of the story.
+
+    Raises:
+        ScriptError: Nobody needs a portrait.
+    """
+    board, cast = Storyboard(script), sitters(script)
+    if not cast:
+        raise ScriptError(
+            f"{script.title}: nobody needs a portrait; list characters under entities, name them in the entities of "
+            "shots, and give them no references"
+        )
+    alone = ShotOverrides(budget=0)  # one character's portrait is no model for the next, in a redo as well
+    shots = tuple(Shot(prompt=_prompt(entity, board), entities=(entity.id,), overrides=alone) for entity in cast)
+    named = {"title": f"Portraits of {script.title}"[:200], "overview": "", "metadata": {}}
+    scenes = (Scene(shots=(shot,)) for shot in shots)  # a scene each: nothing goes on from the one before
+    return script.model_copy(update={**named, "entities": cast, "scenes": tuple(scenes)})
+
+
+def make_portraits(
+    script: StoryScript,
+    folder: Path,
+    settings: RunSettings | Mapping[str, Any] | None = None,
+    *,
+    plugins: Sequence[Path] | PluginHost = (),
+    on_event: Callable[[Event], None] | None = None,
+    cancel: CancelToken | None = None,
+    **overrides: Any,
+) -> dict[str, Path]:
+    """Make the portraits that a script lacks; what is finished already is not made again.
+
+    Args:
+        script: The story.
+        folder: Run folder of the portraits. They lie in it as ``01_fox.png``.
+        settings: As :class:`Storyteller` takes them; their memory policy is set aside for `Apart`.
+        plugins: As :class:`Storyteller` takes them.
+        on_event: Receives every event.
+        cancel: Lets another thread stop the run.
+        overrides: As :class:`Storyteller` takes them.
+
+    Returns:
+        The picture of each character by entity id: the keyframe that scored best, or the first.
+
+    Raises:
+        ScriptError: Nobody needs a portrait.
+        ShotError: One could not be made, or all of its frames were rejected.
+    """
+    wanted = portrait_script(script)
+    with Storyteller(folder, settings, plugins=plugins, **{**overrides, "policy": Apart()}) as teller:
+        teller.render(wanted, on_event, cancel).check()
+    made: dict[str, Path] = {}
+    with RunStore(folder, write=True) as store:
+        film = FinishedFilm(store)
+        for number, shot in enumerate(film.board, start=1):
+            (entity,) = shot.entities
+            made[entity] = folder / _file_name(number, entity)
+            _publish(_best(film.kept(shot.id), entity, f"shot {shot.id} of {folder}"), made[entity])
+    return made
+
+
+def with_portraits(script: StoryScript, portraits: Mapping[str, Path], base: Path) -> StoryScript:
+    """Return the script with portraits as reference images.
+
+    Args:
+        script: The story.
+        portraits: What `make_portraits` returned.
+        base: Folder that the script will lie in; holds the pictures at any depth.
+
+    Raises:
+        ScriptError: A picture does not lie below ``base``.
+    """
+    root = base.resolve()
+
+    def referred(entity: Entity) -> Entity:
+        picture = portraits.get(entity.id)
+        if picture is None:
+            return entity
+        if not picture.resolve().is_relative_to(root):
+            raise ScriptError(f"entity {entity.id!r}: portrait {picture} must lie below {base}, where the script goes")
+        name = Path(os.path.relpath(picture.resolve(), root)).as_posix()
+        return entity.model_copy(update={"references": (*entity.references, name)})
+
+    return script.model_copy(update={"entities": tuple(map(referred, script.entities))})
+
+
+def _prompt(entity: Entity, board: Storyboard) -> str:
+    look = f", {entity.look.rstrip('. ')}," if entity.look else ""
+    return f"Medium shot by day. {entity.label}{look} stands and faces the camera{_place(entity, board)}."
+
+
+def _place(entity: Entity, board: Storyboard) -> str:
+    """Where the entity is first seen, if the script says so."""
+    first = next(shot for shot in board if entity.id in shot.entities)
+    places = (board.entities[name] for name in first.entities if board.entities[name].kind is EntityKind.PLACE)
+    return next((f" in {place.label}" for place in places), "")
+
+
+def _file_name(number: int, entity: str) -> str:
+    plain = re.sub(r"\W+", "_", entity).strip("_")[:60]
+    return f"{number:02}_{plain}.png"
+
+
+def _best(keyframes: Iterable[Keyframe], entity: str, where: str) -> Keyframe:
+    found = max(keyframes, key=lambda keyframe: keyframe.scores.get(QUALITY, 0.0), default=None)
+    if found is None:
+        raise ShotError(
+            f"portrait of {entity!r}: every frame of {where} was rejected; give another seed, or fewer filters"
+        )
+    return found
+
+
+def _publish(keyframe: Keyframe, target: Path) -> None:
+    """Write the picture beside its place and rename it: a killed process leaves the old one whole."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        write_png(temporary, keyframe.load())
+        temporary.replace(target)
+    except OSError as error:
+        raise MediaError(f"{target}: cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
