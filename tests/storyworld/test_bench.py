@@ -95,16 +95,20 @@ def test_reconstruction_numbers_are_those_of_a_known_change() -> None:
     assert numbers["colour_shift"] == pytest.approx(0.2 / 2)
 
 
-def test_the_command_renders_measures_and_reports(folder: Path, tmp_path: Path, small_renders: None) -> None:
+@pytest.mark.parametrize(("more", "label"), [([], "none"), (["--portraits"], "none, portraits")])
+def test_the_command_renders_measures_and_reports(
+    folder: Path, tmp_path: Path, small_renders: None, more: list[str], label: str
+) -> None:
     out = tmp_path / "report.md"
     arguments = ["storyworld", "--out", str(out), "--runs", str(tmp_path / "runs"), "--backbone", "animatic"]
     arguments += ["--stories", "1", "--tier", "chain", "--policy", "none", "--readout", str(folder)]
-    arguments += ["--set", "size=160x96", "--set", "frames=5", "--set", "filters=[]"]
+    arguments += ["--set", "size=160x96", "--set", "frames=5", "--set", "filters=[]", *more]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert "| chain | none | 1 | 10 |" in out.read_text()
+    assert f"| chain | {label} | 1 | 10 |" in out.read_text()
+    assert len(list((tmp_path / "runs").glob("portraits/*/01_*.png"))) == len(more)
     rows = json.loads(out.with_suffix(".json").read_text())
-    assert [row["policy"] for row in rows] == [RENDERER, "none"]
+    assert [row["policy"] for row in rows] == [RENDERER, label]
     assert np.isfinite(rows[1]["numbers"]["handover_psnr"])
     numbers = rows[1]["numbers"]
     assert numbers["colour_change"] >= numbers["colour_drift"] >= 0

@@ -22,6 +22,7 @@ from storymem.interfaces import FinishedShot, Plugin
 from storymem.media.clip import Clip, Frames
 from storymem.media.video import read_clip
 from storymem.plugin import PluginHost
+from storymem.portraits import make_portraits, with_portraits
 from storymem.settings import RunSettings
 from storymem.store.records import CurrentShot, Take
 from storymem.store.runstore import RunStore
@@ -193,6 +194,8 @@ class Bench:
         backbone: Built once, used by all films.
         runs: Folder for the run folders; a film found there is not made again.
         metric: Reads the films.
+        portraits: Whether memory begins with a portrait of each character (`storymem.portraits`), which is in no
+            film; an episode's are made once, for all policies.
     """
 
     settings: RunSettings
@@ -200,26 +203,36 @@ class Bench:
     backbone: Plugin[Any]
     runs: Path
     metric: StoryworldMetric
+    portraits: bool = False
 
     def film(self, episode: Episode, policy: str) -> _Film:
         """One episode's film under one policy."""
-        folder = self.runs / policy / episode.title.replace(" ", "_")
+        script, title = story_script(episode), episode.title.replace(" ", "_")
+        base = self.runs / "portraits" / title
+        if self.portraits:
+            made = make_portraits(script, base, self.settings, plugins=self.host, backbone=self.backbone)
+            script = with_portraits(script, made, base)
+        folder = self.runs / self.label(policy) / title
         with Storyteller(folder, self.settings, plugins=self.host, policy=policy, backbone=self.backbone) as teller:
-            teller.render(story_script(episode)).check()
+            teller.render(script, base=base).check()
         with RunStore(folder, write=False) as store:
             film, chosen = FinishedFilm(store), _chosen(store)
             seconds = sum(take.seconds for _, take in chosen.values())
             return _Film(film.board, tuple(film.shots()), tuple(_repeated(store, film, chosen)), seconds)
+
+    def label(self, policy: str) -> str:
+        """The name of a policy's row."""
+        return f"{policy}, portraits" if self.portraits else policy
 
     def row(self, tier: str, policy: str, stories: int, progress: Callable[[str], None]) -> Row:
         """Make and measure the films of one tier under one policy."""
         films = list[_Film]()
         for episode in episodes_of(tier, stories):
             films.append(self.film(episode, policy))
-            progress(f"{policy}: {episode.title}, {len(episode.shots)} shots in {films[-1].seconds:.0f} s")
+            progress(f"{self.label(policy)}: {episode.title}, {len(episode.shots)} shots in {films[-1].seconds:.0f} s")
         shots = sum(len(film.finished) for film in films)
         seconds = sum(film.seconds for film in films) / shots
-        return Row(tier, policy, stories, shots, seconds, summary(films, self.metric, tier))
+        return Row(tier, self.label(policy), stories, shots, seconds, summary(films, self.metric, tier))
 
 
 _COLUMNS = (

@@ -27,6 +27,7 @@ def storyworld(  # noqa: PLR0913, PLR0917 - a command's options
     tier: Annotated[list[str] | None, typer.Option(help="easy, medium, hard or chain; may be repeated.")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="Memory policies to compare; may be repeated.")] = None,
     stories: Annotated[int, typer.Option(min=1, help="Episodes a tier.")] = 8,
+    portraits: Annotated[bool, typer.Option("--portraits", help="Begin with a portrait of each character.")] = False,
     readout: Annotated[Path | None, typer.Option(help="Trained read-out; the one shipped if not given.")] = None,
     device: Annotated[str, typer.Option(help="Torch device of the read-out.")] = "cpu",
     config: options.Config = None,
@@ -45,7 +46,7 @@ def storyworld(  # noqa: PLR0913, PLR0917 - a command's options
     settings = options.settings_from(host, config, assign, {"backbone": backbone}).settings
     metric = StoryworldMetric(ReadoutSettings(readout=readout, device=device))
     model = host.build(Kind.BACKBONE, settings.backbone.name, settings.backbone.settings)
-    shared = Bench(settings, host, model, runs, metric)
+    shared = Bench(settings, host, model, runs, metric, portraits)
     rows = []
     try:
         for name in tier or ["easy"]:

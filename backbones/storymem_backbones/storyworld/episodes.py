@@ -39,7 +39,7 @@ Split = Literal["train", "test"]
 Language = Literal["plain", "varied"]
 LONGEST_GAP = 40  # shots; nobody and no place stays away for longer
 GO_ON = 0.35  # share of shots, where possible, that go on without a cut
-_IN_FRAME = {"wide": 1.45, "medium": 0.6, "close_up": 0.25}  # how far from the middle a clip may end
+_IN_FRAME = {"wide": 1.2, "medium": 0.6, "close_up": 0.25}  # how far from the middle a clip may end
 
 
 @dataclass(frozen=True)

@@ -76,22 +76,26 @@ def _torso(figure: Figure, kind: str, paint: Paint) -> None:
     body = figure.part(shape, paint.outfit, figure.glow(0.0, 0.36, 0.2))
     _pattern(figure, paint, body)
     if kind == "robot":
-        figure.mark(sdf.box(figure.u, figure.v - 0.37, 0.09, 0.06, 0.02), mixed(paint.coat, 1.0, 0.75), body)
-        figure.mark(sdf.circle(figure.u + 0.04, figure.v - 0.37, 0.024), paint.accent, body)
-        figure.mark(sdf.circle(figure.u - 0.04, figure.v - 0.37, 0.024), mixed(paint.coat, 0.0, 0.6), body)
+        figure.mark(sdf.box(figure.u, figure.v - 0.45, 0.085, 0.042, 0.02), mixed(paint.coat, 1.0, 0.75), body)
+        figure.mark(sdf.circle(figure.u + 0.038, figure.v - 0.45, 0.022), paint.accent, body)
+        figure.mark(sdf.circle(figure.u - 0.038, figure.v - 0.45, 0.022), mixed(paint.coat, 0.0, 0.6), body)
+
+
+def _contrasting(outfit: Tensor) -> Tensor:
+    """A colour (N, 3) that stands out from the outfit's, darker than a light one."""
+    luminance = (outfit * constant((0.299, 0.587, 0.114), outfit.device)).sum(1, keepdim=True)
+    return torch.where(luminance < 0.6, mixed(outfit, 1.0, 0.7), mixed(outfit, 0.0, 0.6))
 
 
 def _pattern(figure: Figure, paint: Paint, body: Tensor) -> None:
-    light = mixed(paint.outfit, 1.0, 0.62)
-    stripes = (torch.remainder(figure.v, 0.11) - 0.055).abs() - 0.022
-    row = torch.floor(figure.v / 0.1)
-    dots = sdf.circle(
-        torch.remainder(figure.u + 0.055 * torch.remainder(row, 2.0), 0.11) - 0.055,
-        torch.remainder(figure.v, 0.1) - 0.05,
-        0.024,
-    )
+    """Coarse enough to be told apart in a wide shot; a row at v = 0.35, which close-ups still show."""
+    rows = (figure.v - 0.35) / 0.13
+    row = torch.round(rows)
+    stripes = 0.13 * (rows - row).abs() - 0.033
+    column = figure.u / 0.14 + 0.5 * torch.remainder(row, 2.0)
+    dots = sdf.circle(0.14 * (column - torch.round(column)), 0.13 * (rows - row), 0.042)
     for index, shape in ((1, stripes), (2, dots)):
-        figure.mark(shape, light, body * spread(paint.pattern == index))
+        figure.mark(shape, _contrasting(paint.outfit), body * spread(paint.pattern == index))
 
 
 def _arm(figure: Figure, kind: str, side: float, angle: Tensor, sleeve: Tensor, hand: Tensor) -> None:

@@ -23,9 +23,9 @@ from storymem_backbones.storyworld.world import FRAMES, INDOOR, KINDS, PLACES, P
 
 HEIGHT, WIDTH = 96, 160  # pixels of the usual picture
 HORIZON = 0.25  # height of the horizon in world units
-FRAME_HEIGHT = (2.25, 1.3, 0.78)  # world units that the frame's height shows, by shot size
-EYE_LEVEL = (0.74, 0.58, 0.66)  # height of the middle of the frame, by shot size
-WIDEST = FRAME_HEIGHT[0]
+FRAME_HEIGHT = (1.85, 1.3, 0.78)  # world units that the frame's height shows, by shot size
+EYE_LEVEL = (0.65, 0.58, 0.66)  # height of the middle of the frame, by shot size
+_SCENERY_HEIGHT = 2.25  # frame height from which the scenery is drawn as it was designed
 _NIGHT = ((0.50, 0.56, 0.82), (0.74, 0.68, 0.72))  # light outdoors, indoors
 _SUNSET = ((1.0, 0.84, 0.72), (1.0, 0.92, 0.82))
 _PAINTERS = {place: getattr(indoors if place in INDOOR else outdoors, place) for place in PLACES}
@@ -72,7 +72,7 @@ def _view(batch: Batch, frames: int, height: int, width: int) -> _View:
 
 
 def _background_scene(canvas: Canvas, view: _View, palette: Tensor, layout: Tensor, time: Tensor) -> Scene:
-    zoom = WIDEST**0.6 * view.height**0.4  # far things grow less than near ones as the camera comes closer
+    zoom = _SCENERY_HEIGHT**0.6 * view.height**0.4  # far things grow less than near ones as the camera comes closer
     horizon = ((HORIZON - view.middle) / view.height).clamp(min=-0.42)
     return Scene(
         canvas,

@@ -27,7 +27,7 @@ from storymem_backbones.storyworld.world import (
 )  # fmt: skip
 
 MAX_ACTORS = 2
-_MARGIN = {"wide": 0.85, "medium": 0.22, "close_up": 0.06}  # how far from the middle a character may stand
+_MARGIN = {"wide": 0.75, "medium": 0.22, "close_up": 0.06}  # how far from the middle a character may stand
 _APART = {"wide": (0.65, 1.1), "medium": (0.62, 0.8), "close_up": (0.56, 0.62)}  # between two characters
 _STILL_MOTIONS = tuple(motion for motion in MOTIONS if not walk_velocity(motion))
 
@@ -98,7 +98,7 @@ def sample_actors(rng: random.Random, looks: tuple[Look, ...], size: str) -> tup
 
 def sample_prop(rng: random.Random, size: str, kind: str | None = None, colour: Colour | None = None) -> Prop:
     """A thing beside the characters, relative to x = 0."""
-    reach = (0.75, 1.4) if size == "wide" else (0.62, 0.85)
+    reach = (0.7, 1.2) if size == "wide" else (0.62, 0.85)
     return Prop(kind or rng.choice(PROPS), colour or sample_colour(rng), rng.choice((-1, 1)) * rng.uniform(*reach))
 
 
