@@ -7,17 +7,18 @@ make up what it did not show. A portrait beforehand gives all shots, the first o
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from storymem.api import Storyteller
 from storymem.engine.cancel import CancelToken
-from storymem.errors import MediaError, ScriptError, ShotError
+from storymem.errors import ScriptError, ShotError
 from storymem.events import Event
+from storymem.film.names import safe_title
 from storymem.film.review import FinishedFilm
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
+from storymem.media.files import writing
 from storymem.media.images import write_png
 from storymem.plugin import PluginHost
 from storymem.script.models import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
@@ -96,6 +97,7 @@ def make_portraits(
     Raises:
         ScriptError: Nobody needs a portrait.
         ShotError: One could not be made, or all of its frames were rejected.
+        MediaError: A picture cannot be written.
     """
     wanted = portrait_script(script)
     with Storyteller(folder, settings, plugins=plugins, **{**overrides, "policy": Apart()}) as teller:
@@ -105,8 +107,12 @@ def make_portraits(
         film = FinishedFilm(store)
         for number, shot in enumerate(film.board, start=1):
             (entity,) = shot.entities
-            made[entity] = folder / _file_name(number, entity)
-            _publish(_best(film.kept(shot.id), entity, f"shot {shot.id} of {folder}"), made[entity])
+            best = _best(film.kept(shot.id), entity, f"shot {shot.id} of {folder}")
+            made[entity] = folder / f"{number:02}_{safe_title(entity)}.png"
+            whole = store.temporary / made[entity].name  # written there, so that a crash leaves no half picture
+            write_png(whole, best.load())
+            with writing(made[entity]):
+                whole.replace(made[entity])
     return made
 
 
@@ -147,11 +153,6 @@ def _place(entity: Entity, board: Storyboard) -> str:
     return next((f" in {place.label}" for place in places), "")
 
 
-def _file_name(number: int, entity: str) -> str:
-    plain = re.sub(r"\W+", "_", entity).strip("_")[:60]
-    return f"{number:02}_{plain}.png"
-
-
 def _best(keyframes: Iterable[Keyframe], entity: str, where: str) -> Keyframe:
     found = max(keyframes, key=lambda keyframe: keyframe.scores.get(QUALITY, 0.0), default=None)
     if found is None:
@@ -159,15 +160,3 @@ def _best(keyframes: Iterable[Keyframe], entity: str, where: str) -> Keyframe:
             f"portrait of {entity!r}: every frame of {where} was rejected; give another seed, or fewer filters"
         )
     return found
-
-
-def _publish(keyframe: Keyframe, target: Path) -> None:
-    """Write the picture beside its place and rename it: a killed process leaves the old one whole."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        write_png(temporary, keyframe.load())
-        temporary.replace(target)
-    except OSError as error:
-        raise MediaError(f"{target}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_support import PLUGIN, Stage, digest, shot, story, storymem
+from core_support import PLUGIN, Stage, check_tidy, digest, shot, story, storymem
 from hypothesis import given
 
 from storymem.errors import ScriptError, ShotError
@@ -75,7 +75,7 @@ def test_made_once_and_of_one_character_alone(stage: Stage) -> None:
     assert portraits(stage) == made
     assert stage.made() == []
     assert all(np.array_equal(read_png(path), pixels[name]) for name, path in made.items())
-    assert not list(stage.folder("cast").glob(".*.tmp"))
+    check_tidy(stage.folder("cast"))
 
 
 def test_another_take_is_alone_as_well(stage: Stage) -> None:
