@@ -6,7 +6,6 @@ make up what it did not show. A portrait beforehand gives all shots, the first o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from storymem.media.files import writing
 from storymem.media.images import write_png
 from storymem.plugin import PluginHost
 from storymem.script.models import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
+from storymem.script.references import reference_name
 from storymem.settings import RunSettings
 from storymem.store.runstore import RunStore
 from storymem.storyboard import BoardShot, Storyboard
@@ -44,9 +44,12 @@ class Apart(MemoryPolicy[PluginSettings]):
 
 def sitters(script: StoryScript) -> tuple[Entity, ...]:
     """Return the characters that some shot shows and that have no reference image yet."""
-    shown = {entity for scene in script.scenes for shot in scene.shots for entity in shot.entities}
-    characters = (entity for entity in script.entities if entity.kind is EntityKind.CHARACTER)
-    return tuple(entity for entity in characters if entity.id in shown and not entity.references)
+    board = Storyboard(script)
+    return tuple(
+        entity
+        for entity in script.entities
+        if entity.kind is EntityKind.CHARACTER and not entity.references and board.appearances(entity.id, len(board))
+    )
 
 
 def portrait_script(script: StoryScript) -> StoryScript:
@@ -127,15 +130,11 @@ def with_portraits(script: StoryScript, portraits: Mapping[str, Path], base: Pat
     Raises:
         ScriptError: A picture does not lie below ``base``.
     """
-    root = base.resolve()
 
     def referred(entity: Entity) -> Entity:
-        picture = portraits.get(entity.id)
-        if picture is None:
+        if entity.id not in portraits:
             return entity
-        if not picture.resolve().is_relative_to(root):
-            raise ScriptError(f"entity {entity.id!r}: portrait {picture} must lie below {base}, where the script goes")
-        name = Path(os.path.relpath(picture.resolve(), root)).as_posix()
+        name = reference_name(base, entity.id, portraits[entity.id], "portrait")
         return entity.model_copy(update={"references": (*entity.references, name)})
 
     return script.model_copy(update={"entities": tuple(map(referred, script.entities))})
@@ -148,7 +147,7 @@ def _prompt(entity: Entity, board: Storyboard) -> str:
 
 def _place(entity: Entity, board: Storyboard) -> str:
     """Where the entity is first seen, if the script says so."""
-    first = next(shot for shot in board if entity.id in shot.entities)
+    first = board.shots[board.appearances(entity.id, len(board))[0]]
     places = (board.entities[name] for name in first.entities if board.entities[name].kind is EntityKind.PLACE)
     return next((f" in {place.label}" for place in places), "")
 

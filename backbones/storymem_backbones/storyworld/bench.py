@@ -207,9 +207,9 @@ class Bench:
 
     def film(self, episode: Episode, policy: str) -> _Film:
         """One episode's film under one policy."""
-        script, title = story_script(episode), episode.title.replace(" ", "_")
-        base = self.runs / "portraits" / title
+        script, base, title = story_script(episode), None, episode.title.replace(" ", "_")
         if self.portraits:
+            base = self.runs / "portraits" / title
             made = make_portraits(script, base, self.settings, plugins=self.host, backbone=self.backbone)
             script = with_portraits(script, made, base)
         folder = self.runs / self.label(policy) / title

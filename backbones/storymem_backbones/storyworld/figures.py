@@ -94,8 +94,9 @@ def _pattern(figure: Figure, paint: Paint, body: Tensor) -> None:
     stripes = 0.13 * (rows - row).abs() - 0.033
     column = figure.u / 0.14 + 0.5 * torch.remainder(row, 2.0)
     dots = sdf.circle(0.14 * (column - torch.round(column)), 0.13 * (rows - row), 0.042)
+    colour = _contrasting(paint.outfit)
     for index, shape in ((1, stripes), (2, dots)):
-        figure.mark(shape, _contrasting(paint.outfit), body * spread(paint.pattern == index))
+        figure.mark(shape, colour, body * spread(paint.pattern == index))
 
 
 def _arm(figure: Figure, kind: str, side: float, angle: Tensor, sleeve: Tensor, hand: Tensor) -> None:

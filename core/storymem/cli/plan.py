@@ -121,7 +121,7 @@ def make(
     seed: options.Seed = None,
     workers: options.Workers = None,
     as_json: options.Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """From an idea to a film: plan, lint with every mechanical fix, render. Again in the same folder, it resumes."""
     from storymem.cli.render import run_render

@@ -24,7 +24,7 @@ def portraits(
     frames: options.Frames = None,
     seed: options.Seed = None,
     as_json: options.Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Make a reference image of every character that has none, and write the script with them.
 

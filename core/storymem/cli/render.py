@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from storymem.script.models import StoryScript
     from storymem.settings import Resolved
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
-
 
 def render(
     script: Annotated[Path, typer.Argument(help="Story script: JSON, JSON5, YAML or TOML.")],
@@ -38,7 +36,7 @@ def render(
     workers: options.Workers = None,
     layout: Annotated[str | None, typer.Option(help="storymem or entitybench: names of the shot files.")] = None,
     as_json: options.Json = False,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Render a story script to a film; what is finished already is not made again."""
     shortcuts = {
@@ -64,7 +62,7 @@ def resume(
     assign: options.Set = None,
     workers: options.Workers = None,
     as_json: options.Json = False,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Go on with a run, from the script and settings it was started with."""
     resume_run(run, config, assign, {"workers": workers}, as_json, quiet)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storymem.cli import options
-from storymem.cli.render import Quiet, resume_run
+from storymem.cli.render import resume_run
 
 if TYPE_CHECKING:
     from storymem.store.records import Override
@@ -65,7 +65,7 @@ def redo(
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the script's own seed and prompt.")] = False,
     render: Annotated[bool, typer.Option(help="Render at once.")] = True,
     as_json: options.Json = False,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Make a shot again; later shots are made again only if what they see of it has changed."""
     from storymem.store.runstore import RunStore
@@ -86,7 +86,7 @@ def pin(
     take: Annotated[int | None, typer.Argument(help="Take number; leave out to unpin.")] = None,
     render: Annotated[bool, typer.Option(help="Render at once.")] = True,
     as_json: options.Json = False,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Fix a shot to one of its takes, whatever the script and settings say; without a number, free it."""
     from storymem.store.runstore import RunStore

@@ -29,3 +29,23 @@ def reference_path(base: Path, entity: str, reference: str) -> Path:
     if not there:
         raise ScriptError(f"entity {entity!r}: reference image {path} does not exist")
     return path
+
+
+def reference_name(base: Path, entity: str, picture: Path, what: str = "reference") -> str:
+    """Return how a script in the folder ``base`` names a picture.
+
+    Args:
+        base: Folder that the script will lie in.
+        entity: For messages.
+        picture: The file, at any depth below ``base``.
+        what: What the picture is, for messages.
+
+    Raises:
+        ScriptError: It does not lie below ``base``.
+    """
+    root, file = base.resolve(), picture.resolve()
+    if not file.is_relative_to(root):
+        raise ScriptError(
+            f"entity {entity!r}: {what} {picture} must lie below {base}, where the script goes; copy it there"
+        )
+    return file.relative_to(root).as_posix()

@@ -5,7 +5,6 @@ Knows plugins by kind and name only.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from storymem.script.edits import with_ids
 from storymem.script.loader import parse_script
 from storymem.script.models import Entity, StoryScript
 from storymem.script.parsing import read_data
-from storymem.script.references import reference_path
+from storymem.script.references import reference_name, reference_path
 from storymem.script.revision import ScriptReviser
 
 MAX_BRIEF = 2_000_000  #: characters; a long novel
@@ -149,16 +148,9 @@ def read_cast(path: Path, folder: Path, host: PluginHost) -> tuple[Entity, ...]:
 
 
 def _rebased_entity(entity: Entity, old: Path, new: Path) -> Entity:
-    root = new.resolve()
-    moved = []
-    for reference in entity.references:
-        picture = reference_path(old, entity.id, reference)
-        if not picture.is_relative_to(root):
-            raise ScriptError(
-                f"entity {entity.id!r}: reference {picture} must lie below {new}, where the script goes; copy it there"
-            )
-        moved.append(Path(os.path.relpath(picture, root)).as_posix())
-    return entity.model_copy(update={"references": tuple(moved)}) if moved else entity
+    pictures = (reference_path(old, entity.id, reference) for reference in entity.references)
+    moved = tuple(reference_name(new, entity.id, picture) for picture in pictures)
+    return entity.model_copy(update={"references": moved}) if moved else entity
 
 
 def _item(data: JsonValue, key: str | int) -> JsonValue:
