@@ -26,9 +26,6 @@ from storymem.settings import RunSettings
 from storymem.store.runstore import RunStore
 from storymem.storyboard import BoardShot, Storyboard
 
-#: What tells good keyframes from bad ones, if the run scored them.
-QUALITY = "aesthetic"
-
 
 class Apart(MemoryPolicy[PluginSettings]):
     """No shot sees another, so all may be made at once; all give memory their keyframes."""
@@ -153,7 +150,7 @@ def _place(entity: Entity, board: Storyboard) -> str:
 
 
 def _best(keyframes: Iterable[Keyframe], entity: str, where: str) -> Keyframe:
-    found = max(keyframes, key=lambda keyframe: keyframe.scores.get(QUALITY, 0.0), default=None)
+    found = max(keyframes, key=Keyframe.quality, default=None)
     if found is None:
         raise ShotError(
             f"portrait of {entity!r}: every frame of {where} was rejected; give another seed, or fewer filters"

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypeVar
 
-from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
+from storymem.interfaces import QUALITY_SCORES, Keyframe, MemoryPolicy, MemoryView, PluginSettings
 from storymem.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.cast import Cast, cast_of
 
@@ -28,13 +28,12 @@ class EntitySettings(PluginSettings):
         shown: Which entities a keyframe shows: all of its shot's (``schedule``), or those of them that the
             run's encoder finds in it (``similarity``; one text and one cached image embedding each).
         min_similarity: The cosine from which an entity counts as found. 0.2 suits CLIP ViT-B/32.
-        rank_by: Names of keyframe scores; the first that a keyframe has says how good it is. Higher is
-            better.
+        rank_by: Names of keyframe scores; the first that a keyframe has says how good it is. Higher is better.
     """
 
     shown: Literal["schedule", "similarity"] = "schedule"
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.2
-    rank_by: tuple[str, ...] = ("hpsv3", "aesthetic", "sharpness")
+    rank_by: tuple[str, ...] = QUALITY_SCORES
 
 
 EntitySettingsT = TypeVar("EntitySettingsT", bound=EntitySettings, default=EntitySettings)
@@ -64,7 +63,7 @@ class EntityPolicy(MemoryPolicy[EntitySettingsT]):
 
     def quality(self, keyframe: Keyframe) -> float:
         """Return the keyframe's first score among ``rank_by``, 0.0 if it has none of them."""
-        return next((keyframe.scores[name] for name in self.settings.rank_by if name in keyframe.scores), 0.0)
+        return keyframe.quality(self.settings.rank_by)
 
     def sharing(self, board: Storyboard, shot: BoardShot, most: int) -> Sequence[int]:
         """Return earlier shots that share an entity with ``shot``, the first and last ``most`` of each."""

@@ -12,6 +12,7 @@ from core_support import PLUGIN, Stage, check_tidy, digest, shot, story, storyme
 from hypothesis import given
 
 from storymem.errors import ScriptError, ShotError
+from storymem.interfaces import Keyframe
 from storymem.media.images import read_png, write_png
 from storymem.portraits import make_portraits, portrait_script, sitters, with_portraits
 from storymem.script.models import Entity, StoryScript
@@ -45,6 +46,13 @@ def test_who_sits_for_one() -> None:
         "Medium shot by day. Old Owl stands and faces the camera in dark wood.",
     ]
     assert (made.style, made.seed, made.title) == ("Ink.", 7, "Portraits of Tale")
+
+
+def test_the_best_judge_among_the_scores_says_how_good_a_keyframe_is() -> None:
+    scored = Keyframe("a", "1.1", 0, 0, Path("a.png"), scores={"sharpness": 30.0, "aesthetic": 5.0, "other": 1.0})
+    assert scored.quality() == 5.0
+    assert scored.quality(("other", "aesthetic")) == 1.0
+    assert Keyframe("b", "1.1", 0, 1, Path("b.png")).quality() == 0.0
 
 
 @given(strategies.scripts())

@@ -8,7 +8,7 @@ from storymem.interfaces.encoder import ImageTextEncoder
 from storymem.interfaces.events import EventSink
 from storymem.interfaces.executor import Executor, ShotWorker
 from storymem.interfaces.format import ScriptFormat
-from storymem.interfaces.memory import Keyframe, MemoryPolicy, MemoryStore, MemoryView
+from storymem.interfaces.memory import QUALITY_SCORES, Keyframe, MemoryPolicy, MemoryStore, MemoryView
 from storymem.interfaces.metric import FilmView, FinishedShot, Metric
 from storymem.interfaces.planner import Brief, ScriptPlanner
 from storymem.interfaces.plugin import Check, NoSettings, NotInFingerprint, Plugin, PluginSettings
@@ -23,6 +23,7 @@ from storymem.interfaces.selection import (
 from storymem.interfaces.transition import Transition
 
 __all__ = [
+    "QUALITY_SCORES",
     "Backbone",
     "Brief",
     "Candidate",

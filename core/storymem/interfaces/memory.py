@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: The position of reference images: before every shot.
 REFERENCE_POSITION = -1
 
+#: Names of scores that say how good a keyframe is, the best judge first.
+QUALITY_SCORES = ("hpsv3", "aesthetic", "sharpness")
+
 
 @dataclass(frozen=True, slots=True)
 class Keyframe:
@@ -49,6 +52,10 @@ class Keyframe:
     path: Path
     entities: tuple[str, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
+
+    def quality(self, by: Sequence[str] = QUALITY_SCORES) -> float:
+        """Return the first score named in ``by`` that the keyframe has, 0.0 if it has none of them."""
+        return next((self.scores[name] for name in by if name in self.scores), 0.0)
 
     @property
     def is_reference(self) -> bool:
