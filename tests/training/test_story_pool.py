@@ -11,6 +11,7 @@ from storymem_backbones.training.storyworld_stories import (
     CLIPS_PER_STORY,
     balanced,
     empty_caption,
+    held_out_story,
     pictures_and_figures,
     to_pixels,
     training_story,
@@ -140,3 +141,13 @@ def test_in_many_stories_somebody_comes_late():
         kinds = {actor.look.kind for spec in story for actor in spec.actors}
         firsts += [next(i for i, spec in enumerate(story) if k in {a.look.kind for a in spec.actors}) for k in kinds]
     assert 0.05 < sum(first >= 3 for first in firsts) / len(firsts) < 0.5
+
+
+def test_half_of_the_stories_to_train_on_begin_from_afar_and_held_out_ones_as_it_comes():
+    def wide_openings(story_of):
+        return sum(all(spec.size == "wide" for spec in story_of(seed)[:2]) for seed in range(300)) / 300
+
+    # By chance 1/3 x (1/3, or 1 where the second clip goes on from the first): 1/6. Of half of the stories on purpose
+    # in two thirds, or if the second clip is wide by chance.
+    assert wide_openings(held_out_story) < 0.3
+    assert 0.4 < wide_openings(training_story) < 0.6

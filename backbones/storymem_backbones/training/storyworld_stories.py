@@ -27,6 +27,7 @@ from storymem_backbones.storyworld.world import (
     INDOOR,
     KINDS,
     OUTDOOR,
+    PEOPLE,
     PROPS,
     SIZES,
     Actor,
@@ -44,20 +45,26 @@ _RENDER_BATCH = 1024  # a call of the renderer costs the same for few clips as f
 _FIGURES_COUNT, _MOST = 3.0, 48.0
 _GO_ON = 0.25  # share of clips without a cut
 _NEWCOMERS = 0.4  # share of stories in which somebody comes late
+_FROM_AFAR = 0.5  # share of stories that begin with wide shots alone: a look is hardest to copy from small figures
+_ALIKE = 0.3  # share of stories of people only, who are told apart by little
+_PEOPLE = tuple(kind for kind in KINDS if kind in PEOPLE)
 
 
 def training_story(seed: int, clips: int = CLIPS_PER_STORY) -> list[ClipSpec]:
-    """The clips of one story to train on; the same seed gives the same story."""
-    return _story(random.Random(2 * seed), clips)
+    """The clips of one story to train on; the same seed gives the same story. What is hard comes more often."""
+    rng = random.Random(2 * seed)
+    afar = rng.randint(1, 3) if rng.random() < _FROM_AFAR else 0
+    return _story(rng, clips, _PEOPLE if rng.random() < _ALIKE else KINDS, afar)
 
 
 def held_out_story(seed: int, clips: int = CLIPS_PER_STORY) -> list[ClipSpec]:
     """A story that training never sees."""
-    return _story(random.Random(2 * seed + 1), clips)
+    return _story(random.Random(2 * seed + 1), clips, KINDS, 0)
 
 
-def _story(rng: random.Random, clips: int) -> list[ClipSpec]:
-    looks = tuple(sample_look(rng, kind) for kind in rng.sample(KINDS, rng.choice((1, 2, 2, 3))))
+def _story(rng: random.Random, clips: int, kinds: Sequence[str], afar: int) -> list[ClipSpec]:
+    """Characters are of `kinds`; no clip before the one at `afar` is closer than wide."""
+    looks = tuple(sample_look(rng, kind) for kind in rng.sample(kinds, rng.choice((1, 2, 2, 3))))
     places = [sample_setting(rng, kind) for kind in rng.sample(OUTDOOR + INDOOR, rng.choice((1, 2, 2, 3)))]
     thing = (rng.choice(PROPS), sample_colour(rng))
     late = rng.randint(2, clips - 2) if len(looks) > 1 and clips > 4 and rng.random() < _NEWCOMERS else 0
@@ -68,7 +75,7 @@ def _story(rng: random.Random, clips: int) -> list[ClipSpec]:
             specs.append(_going_on(rng, specs[-1]))
             continue
         cast = tuple(rng.sample(known, min(len(known), rng.choice((1, 2)))))  # two are harder to draw than one
-        size = rng.choice(SIZES)
+        size = "wide" if len(specs) < afar else rng.choice(SIZES)
         props = (thing,) if size != "close_up" and rng.random() < 0.3 else ()
         specs.append(sample_shot(rng, rng.choice(places), cast, size, props=props))
     return specs
