@@ -14,11 +14,11 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from storymem_backbones.storyworld.caption import canonical_caption
-from storymem_backbones.storyworld.lexicon import vocabulary
-from storymem_backbones.storyworld.phrasing import varied_caption
-from storymem_backbones.storyworld.sample import sample_spec
-from storymem_backbones.storyworld.understand import Concepts, understand, understand_story
+from storymem_storyworld.language.caption import canonical_caption
+from storymem_storyworld.language.lexicon import vocabulary
+from storymem_storyworld.language.phrasing import varied_caption
+from storymem_storyworld.language.understand import Concepts, understand, understand_story
+from storymem_storyworld.world.sample import sample_spec
 
 CAPTIONS = 2000
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from storymem.media.images import encode_png
-from storymem_backbones.storyworld.render import as_bytes, render
-from storymem_backbones.storyworld.sample import sample_look, sample_setting, sample_shot
-from storymem_backbones.storyworld.stills import still
-from storymem_backbones.storyworld.world import KINDS, PLACES, SIZES, TIMES, ClipSpec
+from storymem_storyworld.clip.stills import still
+from storymem_storyworld.draw.render import as_bytes, render
+from storymem_storyworld.world.sample import sample_look, sample_setting, sample_shot
+from storymem_storyworld.world.spec import KINDS, PLACES, SIZES, TIMES, ClipSpec
 
 COLUMNS, GAP = 5, 4
 

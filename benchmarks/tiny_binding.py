@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import UMT5EncoderModel
 
-from storymem_backbones.storyworld.tokenizer import END, vocabulary
-from storymem_backbones.storyworld.train_text import embed_text
-from storymem_backbones.storyworld.world import KINDS, MOTIONS, PLACES, SIZES
-from storymem_backbones.tiny.settings import WEIGHTS
-from storymem_backbones.training.storyworld_stories import TEXT_TOKENS
+from storymem_storyworld.language.tokenizer import END, vocabulary
+from storymem_storyworld.tiny.settings import WEIGHTS
+from storymem_storyworld.train.stories import TEXT_TOKENS
+from storymem_storyworld.train.text import embed_text
+from storymem_storyworld.world.spec import KINDS, MOTIONS, PLACES, SIZES
 
 CAPTIONS, HELD_OUT, STEPS = 6000, 1000, 600
 TOKENS = {"first character": 1, "first motion": 2, "second character": 3, "second motion": 4}

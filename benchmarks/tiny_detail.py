@@ -3,7 +3,7 @@
     python benchmarks/tiny_detail.py --clips 32
 
 Held-out clips of one character. Each is encoded, noised and denoised from there with its own caption
-(`storyworld.regenerated`); the shipped read-out then reads hat, scarf and pattern. Level 0 is the autoencoder alone.
+(`train.regenerated`); the shipped read-out then reads hat, scarf and pattern. Level 0 is the autoencoder alone.
 `ideal` is how often a perfect denoiser would take stripes for stripes rather than for dots: with d the distance of the
 latents of two clips that differ in nothing else, and s the noise level, the share of a normal variable below
 d (1 - s) / 2 s (x_s = (1 - s) x0 + s n).
@@ -20,12 +20,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from storymem_backbones.storyworld.metric import SHIPPED
-from storymem_backbones.storyworld.readout import Readout, load_readout, read_clips
-from storymem_backbones.storyworld.regenerated import Regenerator
-from storymem_backbones.storyworld.world import SIZES, ClipSpec
-from storymem_backbones.tiny.settings import WEIGHTS
-from storymem_backbones.training.storyworld_stories import held_out_story, pictures_and_figures, to_pixels
+from storymem_storyworld.measure.metric import SHIPPED
+from storymem_storyworld.readout.read import Readout, load_readout, read_clips
+from storymem_storyworld.tiny.settings import WEIGHTS
+from storymem_storyworld.train.regenerated import Regenerator
+from storymem_storyworld.train.stories import held_out_story, pictures_and_figures, to_pixels
+from storymem_storyworld.world.spec import SIZES, ClipSpec
 
 FIRST_STORY = 7000
 LEVELS = (0.0, 0.3, 0.5, 0.7)

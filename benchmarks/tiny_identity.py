@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from storymem_backbones.storyworld.caption import canonical_caption
-from storymem_backbones.storyworld.metric import SHIPPED
-from storymem_backbones.storyworld.readout import READ_EVERY, Readout, load_readout, over_clip
-from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PATTERNS, Actor, ClipSpec
-from storymem_backbones.tiny.settings import WEIGHTS, TinySettings
-from storymem_backbones.training.storyworld_stories import held_out_story, pictures_and_figures
 from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_storyworld.language.caption import canonical_caption
+from storymem_storyworld.measure.metric import SHIPPED
+from storymem_storyworld.readout.read import READ_EVERY, Readout, load_readout, over_clip
+from storymem_storyworld.tiny.settings import WEIGHTS, TinySettings
+from storymem_storyworld.train.stories import held_out_story, pictures_and_figures
+from storymem_storyworld.world.spec import HATS, KINDS, MOTIONS, PATTERNS, Actor, ClipSpec
 
 FIRST_STORY = 900
 

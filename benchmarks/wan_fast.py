@@ -91,7 +91,7 @@ def main() -> None:
 
 def embedded() -> Path:
     """The weights that come with the package."""
-    from storymem_backbones.tiny.settings import WEIGHTS
+    from storymem_storyworld.tiny.settings import WEIGHTS
 
     return WEIGHTS
 

@@ -8,12 +8,12 @@ import torch
 
 from storymem.interfaces.selection import ClipContext
 from storymem.media.clip import Clip
-from storymem_backbones.storyworld.clip_model import build_clip, image_embeddings, save_clip
-from storymem_backbones.storyworld.render import render
-from storymem_backbones.storyworld.sample import sample_spec
 from storymem_plugins.encoders.clip import ClipEncoder
 from storymem_plugins.encoders.settings import ClipSettings
 from storymem_plugins.selection.aesthetic import AestheticFilter, AestheticSettings
+from storymem_storyworld.clip.model import build_clip, image_embeddings, save_clip
+from storymem_storyworld.draw.render import render
+from storymem_storyworld.world.sample import sample_spec
 
 
 @pytest.fixture(scope="module")

@@ -80,9 +80,9 @@ def test_the_projects_own_clip(encoder, tmp_path):
     """The tiny CLIP in its two forms, through both encoders, gives the same embeddings."""
     import random
 
-    from storymem_backbones.storyworld.clip_model import build_clip, save_clip, save_open_clip
-    from storymem_backbones.storyworld.render import render
-    from storymem_backbones.storyworld.sample import sample_spec
+    from storymem_storyworld.clip.model import build_clip, save_clip, save_open_clip
+    from storymem_storyworld.draw.render import render
+    from storymem_storyworld.world.sample import sample_spec
 
     torch.manual_seed(0)
     model = build_clip().half()

@@ -21,7 +21,7 @@ def open_clip(torchvision_operators):
 
 
 def test_open_clip_and_transformers_agree(tmp_path, open_clip):
-    from storymem_backbones.storyworld.clip_model import build_clip, image_embeddings, save_open_clip, text_embeddings
+    from storymem_storyworld.clip.model import build_clip, image_embeddings, save_open_clip, text_embeddings
 
     torch.manual_seed(0)
     model = build_clip().eval()

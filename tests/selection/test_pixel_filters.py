@@ -87,8 +87,8 @@ def test_storyworld_frames_pass(context_of):
     pytest.importorskip("torch")
     import random
 
-    from storymem_backbones.storyworld.render import render
-    from storymem_backbones.storyworld.sample import sample_spec
+    from storymem_storyworld.draw.render import render
+    from storymem_storyworld.world.sample import sample_spec
 
     pictures = render([sample_spec(random.Random(seed)) for seed in range(8)], frames=1)[:, 0]
     frames = ((pictures.permute(0, 2, 3, 1) + 1) * 127.5).round().byte().numpy()

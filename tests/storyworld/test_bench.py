@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 from storymem.interfaces import FinishedShot
 from storymem.media.clip import Clip
 from storymem.storyboard import Storyboard
-from storymem_backbones.storyworld import bench
-from storymem_backbones.storyworld.autoencoding import Autoencodes, reconstruction_numbers
-from storymem_backbones.storyworld.bench import RENDERER, Row, closed_share, episodes_of, floor, report
-from storymem_backbones.storyworld.bench_cli import app
-from storymem_backbones.storyworld.episodes import story_script
-from storymem_backbones.storyworld.metric import StoryworldMetric
-from storymem_backbones.storyworld.readout import Readout, ReadoutConfig, save_readout
-from storymem_backbones.storyworld.settings import ReadoutSettings
+from storymem_storyworld.bench import films as bench
+from storymem_storyworld.bench.command import app
+from storymem_storyworld.bench.films import RENDERER, Row, closed_share, episodes_of, floor, report
+from storymem_storyworld.measure.autoencoding import Autoencodes, reconstruction_numbers
+from storymem_storyworld.measure.metric import StoryworldMetric
+from storymem_storyworld.readout.read import Readout, ReadoutConfig, save_readout
+from storymem_storyworld.settings import ReadoutSettings
+from storymem_storyworld.stories.episodes import story_script
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from storymem_backbones.storyworld.augment import blocky, blurred, softened
-from storymem_backbones.storyworld.clip_model import (
+from storymem_storyworld.clip.model import (
     DIMENSION,
     SIDE,
     build_clip,
@@ -15,11 +14,12 @@ from storymem_backbones.storyworld.clip_model import (
     save_clip,
     text_embeddings,
 )
-from storymem_backbones.storyworld.render import render
-from storymem_backbones.storyworld.sample import sample_spec
-from storymem_backbones.storyworld.stills import FAULTS, concept_words, half_cut, spoilt, still, text_ids
-from storymem_backbones.storyworld.train_clip import accuracy, train
-from storymem_backbones.storyworld.world import ClipSpec
+from storymem_storyworld.clip.stills import FAULTS, concept_words, half_cut, spoilt, still, text_ids
+from storymem_storyworld.draw.augment import blocky, blurred, softened
+from storymem_storyworld.draw.render import render
+from storymem_storyworld.train.clip import accuracy, train
+from storymem_storyworld.world.sample import sample_spec
+from storymem_storyworld.world.spec import ClipSpec
 
 CPU = torch.device("cpu")
 
@@ -64,7 +64,7 @@ def test_the_open_clip_form_holds_every_weight_once() -> None:
 
 
 def test_text_ids_are_the_tokenizers(tmp_path: Path) -> None:
-    from storymem_backbones.storyworld.tokenizer import build_tokenizer
+    from storymem_storyworld.language.tokenizer import build_tokenizer
 
     words = concept_words(sample_spec(random.Random(1)), random.Random(1))
     tokenizer = build_tokenizer(end_last=True, length=24)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storymem_backbones.storyworld.episodes import (
+from storymem_storyworld.language.understand import understand
+from storymem_storyworld.stories.episodes import (
     LONGEST_GAP,
     TIERS,
     Episode,
@@ -12,8 +13,7 @@ from storymem_backbones.storyworld.episodes import (
     story_script,
     to_script,
 )
-from storymem_backbones.storyworld.understand import understand
-from storymem_backbones.storyworld.world import FRAMES, actor_x, camera_x
+from storymem_storyworld.world.spec import FRAMES, actor_x, camera_x
 
 episodes = st.builds(
     sample_episode,

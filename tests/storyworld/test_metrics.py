@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from storymem_backbones.storyworld.episodes import sample_episode
-from storymem_backbones.storyworld.metrics import measure, merged
-from storymem_backbones.storyworld.readout import ClipReading, true_reading
-from storymem_backbones.storyworld.understand import Concepts, understand
+from storymem_storyworld.language.understand import Concepts, understand
+from storymem_storyworld.measure.metrics import measure, merged
+from storymem_storyworld.readout.read import ClipReading, true_reading
+from storymem_storyworld.stories.episodes import sample_episode
 
 EPISODE = sample_episode(0, "medium")
 TOLD = [understand(shot.caption) for shot in EPISODE.shots]

@@ -11,12 +11,12 @@ from storymem.plugin import Kind, PluginHost
 from storymem.storyboard import Storyboard
 from storymem.testing.metric import ListedFilm, MetricContract
 from storymem.testing.planner import PlannerContract
-from storymem_backbones.storyworld.episodes import sample_episode, story_script
-from storymem_backbones.storyworld.metric import StoryworldMetric
-from storymem_backbones.storyworld.planner import EpisodePlanner
-from storymem_backbones.storyworld.readout import Readout, ReadoutConfig, save_readout
-from storymem_backbones.storyworld.render import render
-from storymem_backbones.storyworld.settings import EpisodeSettings, ReadoutSettings
+from storymem_storyworld.draw.render import render
+from storymem_storyworld.measure.metric import StoryworldMetric
+from storymem_storyworld.readout.read import Readout, ReadoutConfig, save_readout
+from storymem_storyworld.settings import EpisodeSettings, ReadoutSettings
+from storymem_storyworld.stories.episodes import sample_episode, story_script
+from storymem_storyworld.stories.planner import EpisodePlanner
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from storymem_backbones.storyworld.metric import SHIPPED
-from storymem_backbones.storyworld.packing import accent_colour
-from storymem_backbones.storyworld.readout import (
+from storymem_storyworld.draw.packing import accent_colour
+from storymem_storyworld.draw.render import render
+from storymem_storyworld.measure.metric import SHIPPED
+from storymem_storyworld.readout.read import (
     READ_EVERY,
     Answers,
     Readout,
@@ -19,13 +20,12 @@ from storymem_backbones.storyworld.readout import (
     save_readout,
     true_reading,
 )
-from storymem_backbones.storyworld.readout_accuracy import accuracy
-from storymem_backbones.storyworld.readout_pool import mirrored, rendered_pool, training_specs
-from storymem_backbones.storyworld.render import render
-from storymem_backbones.storyworld.sample import sample_colour, sample_look, sample_setting, sample_shot
-from storymem_backbones.storyworld.train_readout import TrainingSettings, accents, reading_loss, train
-from storymem_backbones.storyworld.truth import truth_of
-from storymem_backbones.storyworld.world import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
+from storymem_storyworld.readout.truth import truth_of
+from storymem_storyworld.train.readout import TrainingSettings, accents, reading_loss, train
+from storymem_storyworld.train.readout_accuracy import accuracy
+from storymem_storyworld.train.readout_pool import mirrored, rendered_pool, training_specs
+from storymem_storyworld.world.sample import sample_colour, sample_look, sample_setting, sample_shot
+from storymem_storyworld.world.spec import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
 
 CPU = torch.device("cpu")
 SMALL = ReadoutConfig((8, 16, 16), 16, 2)

@@ -2,10 +2,10 @@
 
 import torch
 
-from storymem_backbones.storyworld.readout_pool import joined, regenerated_pool, rendered_pool, training_specs
-from storymem_backbones.storyworld.regenerated import Regenerator
-from storymem_backbones.storyworld.render import render
-from storymem_backbones.tiny.settings import WEIGHTS
+from storymem_storyworld.draw.render import render
+from storymem_storyworld.tiny.settings import WEIGHTS
+from storymem_storyworld.train.readout_pool import joined, regenerated_pool, rendered_pool, training_specs
+from storymem_storyworld.train.regenerated import Regenerator
 
 CPU, MODEL = torch.device("cpu"), WEIGHTS
 

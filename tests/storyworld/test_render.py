@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from storymem_backbones.storyworld.render import render
-from storymem_backbones.storyworld.sample import sample_look, sample_spec
-from storymem_backbones.storyworld.world import (
+from storymem_storyworld.draw.render import render
+from storymem_storyworld.world.sample import sample_look, sample_spec
+from storymem_storyworld.world.spec import (
     HATS,
     KINDS,
     MOTIONS,

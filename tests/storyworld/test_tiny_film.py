@@ -10,12 +10,12 @@ import pytest
 from storymem.media.clip import Clip
 from storymem.media.video import count_frames
 from storymem.store.runstore import RunStore
-from storymem_backbones.storyworld.autoencoding import reconstruction_numbers
-from storymem_backbones.storyworld.episodes import sample_chain
-from storymem_backbones.storyworld.render import as_bytes, render
-from storymem_backbones.tiny.backbone import TinyBackbone
-from storymem_backbones.tiny.settings import TinySettings
 from storymem_backbones.wan.errors import GeometryError
+from storymem_storyworld.draw.render import as_bytes, render
+from storymem_storyworld.measure.autoencoding import reconstruction_numbers
+from storymem_storyworld.stories.episodes import sample_chain
+from storymem_storyworld.tiny.backbone import TinyBackbone
+from storymem_storyworld.tiny.settings import TinySettings
 
 STORY = {
     "title": "Two shots of a fox",

@@ -4,7 +4,9 @@ import pytest
 import torch
 from transformers import UMT5EncoderModel
 
-from storymem_backbones.storyworld.train_text import (
+from storymem_storyworld.tiny.settings import WEIGHTS
+from storymem_storyworld.train.stories import VOCABULARY
+from storymem_storyworld.train.text import (
     QUESTIONS,
     Captions,
     Reader,
@@ -16,8 +18,6 @@ from storymem_backbones.storyworld.train_text import (
     reading_loss,
     share_right,
 )
-from storymem_backbones.tiny.settings import WEIGHTS
-from storymem_backbones.training.storyworld_stories import VOCABULARY
 
 
 def ids(*captions):

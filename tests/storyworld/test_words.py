@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storymem_backbones.storyworld.caption import canonical_caption
-from storymem_backbones.storyworld.concepts import TOKENS, tokens
-from storymem_backbones.storyworld.lexicon import verb_forms, vocabulary
-from storymem_backbones.storyworld.phrasing import varied_caption
-from storymem_backbones.storyworld.sample import sample_spec
-from storymem_backbones.storyworld.tokenizer import END, build_tokenizer, save_tokenizer
-from storymem_backbones.storyworld.tokenizer import vocabulary as token_ids
-from storymem_backbones.storyworld.understand import Concepts, model_prompt, understand, understand_story
+from storymem_storyworld.language.caption import canonical_caption
+from storymem_storyworld.language.concepts import TOKENS, tokens
+from storymem_storyworld.language.lexicon import verb_forms, vocabulary
+from storymem_storyworld.language.phrasing import varied_caption
+from storymem_storyworld.language.tokenizer import END, build_tokenizer, save_tokenizer
+from storymem_storyworld.language.tokenizer import vocabulary as token_ids
+from storymem_storyworld.language.understand import Concepts, model_prompt, understand, understand_story
+from storymem_storyworld.world.sample import sample_spec
 
 
 def test_the_lexicon_has_several_hundred_words() -> None:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import UMT5EncoderModel
 
-from storymem_backbones.tiny.settings import TinySettings
-from storymem_backbones.training import retrain_tiny
 from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_storyworld.tiny.settings import TinySettings
+from storymem_storyworld.train import retrain_tiny
 
 SMALL = {
     "--vae": {

@@ -3,11 +3,9 @@
 import pytest
 import torch
 
-from storymem_backbones.storyworld.train_vae import VAESettings, new_vae
 from storymem_backbones.training.draw import Draw, SampleSettings, StoryDraws
-from storymem_backbones.training.full_clip import decode_normalised, encode_normalised
-from storymem_backbones.training.story_pool import KEYFRAMES, PoolSize, StoryPool
-from storymem_backbones.training.storyworld_stories import (
+from storymem_storyworld.train.full_clip import decode_normalised, encode_normalised
+from storymem_storyworld.train.stories import (
     CLIPS_PER_STORY,
     balanced,
     empty_caption,
@@ -16,6 +14,8 @@ from storymem_backbones.training.storyworld_stories import (
     to_pixels,
     training_story,
 )
+from storymem_storyworld.train.story_pool import KEYFRAMES, PoolSize, StoryPool
+from storymem_storyworld.train.vae import VAESettings, new_vae
 
 
 @pytest.fixture(scope="module")

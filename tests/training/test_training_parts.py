@@ -4,13 +4,13 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan
 
-from storymem_backbones.storyworld.train_vae import ReconstructionLoss, VAESettings, inflate, new_vae
 from storymem_backbones.training.batch import M2VBatch
 from storymem_backbones.training.budget import Budget, one_cycle
 from storymem_backbones.training.flow import SigmaRange, add_noise, flow_loss
-from storymem_backbones.training.full_clip import decode_clip, encode_clip, encode_normalised
 from storymem_backbones.training.muon import Muon, orthogonalised
 from storymem_backbones.wan.conditioning import conditioning_mask
+from storymem_storyworld.train.full_clip import decode_clip, encode_clip, encode_normalised
+from storymem_storyworld.train.vae import ReconstructionLoss, VAESettings, inflate, new_vae
 
 SMALL = {"base_dim": 4, "z_dim": 16, "num_res_blocks": 1}
 PATCHED = {"in_channels": 12, "out_channels": 12, "patch_size": 2, "temperal_downsample": [True, True]}
@@ -41,7 +41,7 @@ def test_one_pass_over_a_clip_equals_the_chunked_vae(config, frames):
 def test_a_vae_is_told_to_keep_contrast_and_nothing_else_changes(contrast, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     clips, figures = torch.randn(2, 3, 5, 16, 16, generator=generator), torch.zeros(2, 1, 5, 16, 16)
-    monkeypatch.setattr("storymem_backbones.storyworld.train_vae.decode_clip", lambda vae, latents: contrast * clips)
+    monkeypatch.setattr("storymem_storyworld.train.vae.decode_clip", lambda vae, latents: contrast * clips)
     vae = new_vae(VAESettings(base_dim=4, decoder_base_dim=4))
 
     def loss(weight):

@@ -1,4 +1,4 @@
-"""Training: M2V LoRAs for any Wan image-to-video checkpoint, and the embedded model from scratch.
+"""Training of M2V LoRAs for any Wan image-to-video checkpoint.
 
 Nothing is imported here; `m2v.train_m2v` is the product feature behind ``storymem train m2v``.
 """

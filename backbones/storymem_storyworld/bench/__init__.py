@@ -1,0 +1,1 @@
+"""``storymem bench storyworld``: films of test stories, measured exactly."""

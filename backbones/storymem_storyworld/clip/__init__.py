@@ -1,0 +1,1 @@
+"""The embedded CLIP and its quality head, with their weights."""

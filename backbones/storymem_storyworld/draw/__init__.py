@@ -1,0 +1,1 @@
+"""Clips as pictures: one batched tensor program."""

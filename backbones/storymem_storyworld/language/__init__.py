@@ -1,0 +1,1 @@
+"""The world's words: captions, the tokenizer, and what a prompt means."""

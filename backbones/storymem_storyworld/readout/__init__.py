@@ -1,0 +1,1 @@
+"""The network that reads the truth back from pictures, with its weights."""

@@ -1,0 +1,1 @@
+"""Random stories, and the planner that hands them out."""

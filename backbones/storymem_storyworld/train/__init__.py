@@ -1,0 +1,1 @@
+"""Training of the embedded model, its read-out and its CLIP."""

@@ -1,0 +1,1 @@
+"""What a clip contains, as plain data, and random clips."""
