@@ -19,7 +19,7 @@ from pathlib import Path
 import PIL
 
 from storymem.interfaces import GenerationRequest
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.animatic.backbone import Animatic
 
 FRAMES, WIDTH, HEIGHT = 81, 832, 480

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storymem.interfaces import ImageTextEncoder, Keyframe, MemoryPolicy, MemoryStore, MemoryView
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem.plugin import Kind, PluginHost
-from storymem.script.models import StoryScript
-from storymem.storyboard import Storyboard
+from storymem.values.script import StoryScript
+from storymem.values.storyboard import Storyboard
 
 DIMENSION, PER_SHOT, BUDGET = 512, 10, 8
 ENTITIES = 12

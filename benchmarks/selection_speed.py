@@ -79,7 +79,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 
 def one_pass(encoder: Any, frames: np.ndarray) -> list[int]:
     from storymem.interfaces import ClipContext, FrameGate
-    from storymem.media.clip import Clip
+    from storymem.values.clip import Clip
     from storymem_plugins.selection.semantic import SemanticSelector
 
     context = ClipContext(Clip(frames, 16), encoder=encoder)

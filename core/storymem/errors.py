@@ -10,9 +10,17 @@ from typing import ClassVar
 
 
 class StoryMemError(Exception):
-    """Base of all expected failures."""
+    """Base of all expected failures.
+
+    Attributes:
+        details: The traceback of the bug behind it, for the log and ``--debug``; empty if there is none.
+    """
 
     exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class ScriptError(StoryMemError):
@@ -52,12 +60,10 @@ class DamagedFile(RunStoreError):
         digest: The recorded SHA-256 of the file, its name in the object store.
     """
 
-    def __init__(self, message: str, digest: str) -> None:
+    def __init__(self, message: str, digest: str = "") -> None:
         super().__init__(message)
         self.digest = digest
 
-    def __reduce__(self) -> tuple[type[DamagedFile], tuple[str, str]]:
-        return type(self), (str(self), self.digest)
 
 
 class MediaError(StoryMemError):

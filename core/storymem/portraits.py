@@ -13,18 +13,18 @@ from typing import Any
 from storymem.api import Storyteller
 from storymem.engine.cancel import CancelToken
 from storymem.errors import ScriptError, ShotError
-from storymem.events import Event
+from storymem.values.events import Event
 from storymem.film.names import safe_title
 from storymem.film.review import FinishedFilm
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
 from storymem.media.files import writing
 from storymem.media.images import write_png
 from storymem.plugin import PluginHost
-from storymem.script.models import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
+from storymem.values.script import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
 from storymem.script.references import reference_name
 from storymem.settings import RunSettings
 from storymem.store.runstore import RunStore
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 
 
 class Apart(MemoryPolicy[PluginSettings]):

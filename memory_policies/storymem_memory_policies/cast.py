@@ -28,7 +28,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from storymem.interfaces import Keyframe
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 
 logger = logging.getLogger(__name__)
 

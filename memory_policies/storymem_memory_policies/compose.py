@@ -11,7 +11,7 @@ from storymem.errors import PluginError
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, Plugin, PluginSettings
 from storymem.plugin import Kind, PluginHost
 from storymem.settings import PluginChoice
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.ordering import in_view_order
 
 Build = Callable[[Kind, str, Mapping[str, Any]], Plugin]

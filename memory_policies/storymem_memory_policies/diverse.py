@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
-from storymem.storyboard import BoardShot
+from storymem.values.storyboard import BoardShot
 from storymem_memory_policies.ordering import in_view_order
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storymem.interfaces import Keyframe, MemoryView
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.entity_policy import EntityPolicy
 from storymem_memory_policies.ordering import in_view_order
 

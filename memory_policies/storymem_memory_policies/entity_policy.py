@@ -15,7 +15,7 @@ from pydantic import Field
 from typing_extensions import TypeVar
 
 from storymem.interfaces import QUALITY_SCORES, Keyframe, MemoryPolicy, MemoryView, PluginSettings
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.cast import Cast, cast_of
 
 Shown = dict[str, frozenset[str]]

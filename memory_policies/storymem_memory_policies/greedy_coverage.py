@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from storymem.interfaces import Keyframe, MemoryView
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.covering import greedy_order
 from storymem_memory_policies.entity_policy import EntityPolicy, EntitySettings
 from storymem_memory_policies.ordering import in_view_order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 
 
 class NoMemory(MemoryPolicy):

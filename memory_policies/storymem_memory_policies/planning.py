@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storymem.interfaces.memory import REFERENCE_POSITION
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.cast import Cast
 from storymem_memory_policies.covering import best_cover
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
-from storymem.storyboard import BoardShot
+from storymem.values.storyboard import BoardShot
 
 
 class Recent(MemoryPolicy):

@@ -34,5 +34,5 @@ def storymem_memory_policies(register: Register) -> None:
     register("recency_frequency", RecencyFrequency)
     register("recent", Recent)
     register("reservoir", Reservoir)
-    register("scheduled_coverage", ScheduledCoverage)
-    register("sink_recent", SinkRecent)
+    register("scheduled_coverage", ScheduledCoverage, default_for=("policy with entities",))
+    register("sink_recent", SinkRecent, default_for=("policy",))

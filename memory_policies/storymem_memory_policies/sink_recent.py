@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
-from storymem.storyboard import BoardShot
+from storymem.values.storyboard import BoardShot
 
 
 class SinkRecentSettings(PluginSettings):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from storymem.errors import Cancelled, SettingsError, StoryMemError
 from storymem.interfaces import GenerationRequest, Mode, Subject
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip, Frames
 from storymem.plugin import Kind
 from storymem.plugin.registry import Owner, Register, Registration
 from storymem_backbones.animatic import register as plugin

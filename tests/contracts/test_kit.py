@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 
 from storymem.errors import Cancelled, ShotError
-from storymem.events import FilmWritten, ShotFinished, ShotStarted
+from storymem.values.events import FilmWritten, ShotFinished, ShotStarted
 from storymem.graph import ShotGraph
 from storymem.interfaces import GenerationRequest, Keyframe, MemoryPolicy, MemoryView
-from storymem.media.clip import Clip
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.clip import Clip
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem.testing import (
     EventRecorder,
     FakeBackbone,

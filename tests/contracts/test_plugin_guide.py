@@ -9,8 +9,8 @@ import storymem.interfaces
 import storymem.testing
 from storymem.plugin import Kind, PluginHost
 from storymem.plugin.kinds import HOOKS, INTERFACES
-from storymem.script.models import Scene, Shot, StoryScript
-from storymem.storyboard import Storyboard
+from storymem.values.script import Scene, Shot, StoryScript
+from storymem.values.storyboard import Storyboard
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -18,10 +18,10 @@ import pytest
 
 from storymem.api import RunResult, Storyteller
 from storymem.engine.cancel import CancelToken
-from storymem.events import Event
+from storymem.values.events import Event
 from storymem.media.video import iter_frames
 from storymem.plugin import Kind, PluginHost
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.store.runstore import RunStore
 
 PLUGIN = Path(__file__).with_name("tiny_plugin.py")

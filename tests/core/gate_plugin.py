@@ -20,7 +20,7 @@ from storymem.interfaces import (
     PluginSettings,
     Verdict,
 )
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem.plugin import Register, hookimpl
 
 #: What every judgement is told to, set by a test.

@@ -14,7 +14,7 @@ from storymem.api import Storyteller
 from storymem.engine.accept import attempt_seed
 from storymem.engine.keys import shot_seed
 from storymem.interfaces import GenerationRequest
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem.plugin import Kind, PluginHost
 
 GATE = Path(__file__).with_name("gate_plugin.py")

@@ -18,7 +18,7 @@ from storymem.engine.accept import attempt_seed, sample
 from storymem.engine.cancel import CancelToken
 from storymem.engine.keys import shot_seed
 from storymem.errors import Cancelled, SettingsError
-from storymem.events import FrameRejected, ShotStarted, ShotStep
+from storymem.values.events import FrameRejected, ShotStarted, ShotStep
 from storymem.settings import RunSettings
 from storymem.store.records import Take
 

@@ -10,7 +10,7 @@ from core_support import Stage, chain, published, rows, tiny_module
 from storymem.engine.accept import attempt_seed
 from storymem.engine.keys import shot_seed
 from storymem.errors import SettingsError
-from storymem.events import FrameRejected, KeyframesAdmitted, ShotStarted
+from storymem.values.events import FrameRejected, KeyframesAdmitted, ShotStarted
 from storymem.interfaces import GenerationRequest
 
 

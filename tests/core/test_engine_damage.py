@@ -10,7 +10,7 @@ import pytest
 from core_support import Stage, chain, check_tidy, digest, flip, objects, published, shot, story
 
 from storymem.errors import RunStoreError
-from storymem.events import DamageFound, Event, FilmWritten, ShotFinished
+from storymem.values.events import DamageFound, Event, FilmWritten, ShotFinished
 from storymem.store.objects import FileRecord, NewFile, ObjectStore, verified
 
 SCRIPT = story(["p1", shot("p2", cut=False), "p3"])

@@ -13,7 +13,7 @@ from core_support import PLUGIN, Stage, chain, published, shot, story, tiny_modu
 
 from storymem.api import CancelToken, Storyteller
 from storymem.errors import Cancelled, PluginError, RunStoreError, SettingsError
-from storymem.events import (
+from storymem.values.events import (
     Event,
     FilmWritten,
     FrameRejected,
@@ -38,7 +38,7 @@ from storymem.interfaces import (
     Verdict,
 )
 from storymem.interfaces.selection import Candidate, FrameGate, KeyframeSelector
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 
 
 def test_events_tell_the_run_in_order(stage: Stage) -> None:

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storymem.errors import DamagedFile, MediaError, RunStoreError, ShotError
-from storymem.events import Event, ShotBlocked, ShotFailed, ShotFinished
+from storymem.values.events import Event, ShotBlocked, ShotFailed, ShotFinished
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
-from storymem.media.clip import check_frames
+from storymem.values.clip import check_frames
 from storymem.store.runstore import RunStore
-from storymem.storyboard import BoardShot
+from storymem.values.storyboard import BoardShot
 
 ALONE = {"policy": "none", "continuation": "first_frame"}
 #: Two branches: 1.1 -> 1.2 -> 1.3 by handed-over frames, and 2.1 -> 2.2.

@@ -12,7 +12,7 @@ from PIL import Image
 
 from storymem.engine.keys import shot_seed
 from storymem.errors import MediaError, PluginError, RunStoreError, ScriptError, SettingsError
-from storymem.events import FilmWritten, KeyframesAdmitted, RunFinished, ShotFinished, ShotStarted
+from storymem.values.events import FilmWritten, KeyframesAdmitted, RunFinished, ShotFinished, ShotStarted
 from storymem.film.review import FinishedFilm
 from storymem.media.images import read_png
 from storymem.media.video import count_frames, iter_frames, read_clip

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from storymem.errors import MediaError
-from storymem.media.clip import Clip, Frames, pixel_hash
+from storymem.values.clip import Clip, Frames, pixel_hash
 from storymem.media.images import MAX_SIDE, encode_png, read_png, read_reference
 from storymem.media.video import (
     LOSSLESS,
@@ -115,7 +115,7 @@ def test_the_same_frames_give_the_same_bytes_whatever_memory_held_before(tmp_pat
     code = (
         "import sys, hashlib, numpy as np\n"
         "from pathlib import Path\n"
-        "from storymem.media.clip import Clip\n"
+        "from storymem.values.clip import Clip\n"
         "from storymem.media.video import *\n"
         "random = np.random.default_rng(0)\n"
         "def moving():\n"

@@ -15,7 +15,7 @@ from storymem.errors import ScriptError, ShotError
 from storymem.interfaces import Keyframe
 from storymem.media.images import read_png, write_png
 from storymem.portraits import make_portraits, portrait_script, sitters, with_portraits
-from storymem.script.models import Entity, StoryScript
+from storymem.values.script import Entity, StoryScript
 from storymem.testing import strategies
 
 CAST: list[dict[str, Any]] = [

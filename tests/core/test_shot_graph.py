@@ -17,7 +17,7 @@ from storymem.errors import GraphError
 from storymem.graph import Edge, ShotGraph, build_graph
 from storymem.graph.export import to_dot, to_json, to_mermaid, to_svg
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 
 
 class Table(MemoryPolicy):

@@ -10,7 +10,7 @@ import pytest
 from core_support import Program, Stage, chain
 
 from storymem.errors import SettingsError
-from storymem.events import RunStarted, ShotFinished, ShotStep
+from storymem.values.events import RunStarted, ShotFinished, ShotStep
 from storymem.interfaces import EventSink
 from storymem.plugin import Kind, PluginHost
 

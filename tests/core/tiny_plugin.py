@@ -31,7 +31,7 @@ from storymem.interfaces import (
     Progress,
     Verdict,
 )
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip, Frames
 from storymem.plugin import Register, hookimpl
 
 SIZE = (32, 16)

@@ -14,7 +14,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 
 WORDS = ["<pad>", "<start>", "<end>", "<other>", "a", "red", "fox", "blue", "house", "in", "the", "snow"]
 TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, CLIPModel
 
 from storymem.errors import MediaError, PluginError, SettingsError
 from storymem.interfaces.selection import ClipContext, FrameGate
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem.plugin import Kind, PluginHost
 from storymem_plugins.encoders.clip import ClipEncoder
 from storymem_plugins.encoders.settings import ClipSettings

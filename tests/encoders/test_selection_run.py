@@ -3,8 +3,8 @@
 import pytest
 
 from storymem.api import Storyteller
-from storymem.events import FrameRejected, ShotStarted
-from storymem.script.models import StoryScript
+from storymem.values.events import FrameRejected, ShotStarted
+from storymem.values.script import StoryScript
 
 STORY = {
     "title": "Two places",

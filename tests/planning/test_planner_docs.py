@@ -10,7 +10,7 @@ import yaml
 
 from storymem.plugin import Kind, PluginHost
 from storymem.script import rules, wishes
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem_plugins.planning.errors import PlanError
 from storymem_plugins.planning.settings import LlmSettings, LocalSettings
 

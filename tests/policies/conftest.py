@@ -9,8 +9,8 @@ import pytest
 
 from storymem.interfaces import Keyframe
 from storymem.interfaces.memory import REFERENCE_POSITION
-from storymem.script.models import Entity, Scene, Shot, StoryScript
-from storymem.storyboard import Storyboard
+from storymem.values.script import Entity, Scene, Shot, StoryScript
+from storymem.values.storyboard import Storyboard
 
 MakeBoard = Callable[..., Storyboard]
 MakeKeyframe = Callable[..., Keyframe]

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from storymem.script.models import Entity, Scene, Shot, StoryScript
-from storymem.storyboard import Storyboard
+from storymem.values.script import Entity, Scene, Shot, StoryScript
+from storymem.values.storyboard import Storyboard
 from storymem_memory_policies.cast import Source, cast_of
 
 

@@ -7,8 +7,8 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storymem.script.models import Entity, Scene, Shot, ShotOverrides, StoryScript
-from storymem.storyboard import Storyboard
+from storymem.values.script import Entity, Scene, Shot, ShotOverrides, StoryScript
+from storymem.values.storyboard import Storyboard
 from storymem.testing import storyboards
 from storymem_memory_policies.cast import Cast, cast_of
 from storymem_memory_policies.covering import best_cover, greedy_order

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from storymem.api import Storyteller
-from storymem.events import ShotFinished, ShotStarted
+from storymem.values.events import ShotFinished, ShotStarted
 from storymem.plugin import Kind, PluginHost
-from storymem.script.models import Entity, Scene, Shot, StoryScript
+from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.testing import EventRecorder, FakeBackbone, FakeBackboneSettings, FakeEncoder
 
 HOST = PluginHost()

@@ -12,7 +12,7 @@ from storymem.graph import build_graph
 from storymem.interfaces import Keyframe, MemoryView
 from storymem.plugin import Kind, PluginHost
 from storymem.script.loader import load_script
-from storymem.storyboard import Storyboard
+from storymem.values.storyboard import Storyboard
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "entitybench" / "hard"
 HOST = PluginHost()

@@ -15,7 +15,7 @@ from storymem.script.edits import change_shot, locate, with_ids
 from storymem.script.lint import apply_fixes, has_errors, lint
 from storymem.script.loader import load_script
 from storymem.script.mentions import estimate_tokens, mentions, shows_look
-from storymem.script.models import Entity, StoryScript
+from storymem.values.script import Entity, StoryScript
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "stories"
 FOX = {"id": "fox", "look": "small red fox with a white scarf"}

@@ -11,7 +11,7 @@ from storymem.plugin import PluginHost
 from storymem.script.changes import ChangeKind, diff_scripts, render_diff
 from storymem.script.edits import with_ids
 from storymem.script.loader import load_script
-from storymem.script.models import Entity, Shot, StoryScript
+from storymem.values.script import Entity, Shot, StoryScript
 from storymem.script.revision import (
     AddEntity,
     ChangeLook,

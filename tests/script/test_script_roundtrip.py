@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from storymem.errors import ScriptError
 from storymem.plugin import PluginHost
 from storymem.script.loader import load_script
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.script.parsing import read_data
 from storymem.script.writing import to_data, write_data, write_script
 

@@ -1,6 +1,6 @@
 """What a shot may say, beyond what the formats' tests cover."""
 
-from storymem.script.models import Shot
+from storymem.values.script import Shot
 
 
 def test_a_transition_takes_its_settings_beside_its_name() -> None:

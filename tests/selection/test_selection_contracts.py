@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from storymem.interfaces import ClipContext
 from storymem.interfaces.memory import Keyframe
-from storymem.media.clip import pixel_hash
+from storymem.values.clip import pixel_hash
 from storymem.media.images import encode_png
 from storymem.testing.fakes import FakeEncoder
 from storymem.testing.filters import FilterContract

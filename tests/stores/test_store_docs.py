@@ -12,7 +12,7 @@ import pytest
 
 from storymem.api import Storyteller
 from storymem.plugin import Kind, PluginHost
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.settings import RunSettings
 from storymem.settings.model import AcceptSettings
 from storymem.testing import FakeBackbone, FakeEncoder

@@ -6,9 +6,9 @@ import torch
 
 from storymem.errors import SettingsError
 from storymem.interfaces import Brief, FinishedShot
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem.plugin import Kind, PluginHost
-from storymem.storyboard import Storyboard
+from storymem.values.storyboard import Storyboard
 from storymem.testing.metric import ListedFilm, MetricContract
 from storymem.testing.planner import PlannerContract
 from storymem_storyworld.draw.render import render

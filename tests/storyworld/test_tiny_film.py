@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem.media.video import count_frames
 from storymem.store.runstore import RunStore
 from storymem_backbones.wan.errors import GeometryError

@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem.media.video import SMALL, write_clip
 from storymem_backbones.training.command import app
 from storymem_backbones.training.draw import SampleSettings, StoryDraws

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from storymem.errors import SettingsError
 from storymem.interfaces import Backbone, Capabilities, GenerationRequest, Mode, Progress
-from storymem.media.clip import Clip, Frames, check_frames
+from storymem.values.clip import Clip, Frames, check_frames
 from storymem.validation import describe
 from storymem_backbones.animatic.camera import Afterimage, Camera, path_of
 from storymem_backbones.animatic.cast import cast_of

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.animatic.reading import Move
 from storymem_backbones.animatic.sheet import MARGIN
 from storymem_backbones.animatic.staging import Layer, Layers

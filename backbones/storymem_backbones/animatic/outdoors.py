@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.animatic.colour import RGB, mix
 from storymem_backbones.animatic.scenery import Set, ground, ridge, sky, stars, tufts
 from storymem_backbones.animatic.sheet import Point, ellipse, smooth

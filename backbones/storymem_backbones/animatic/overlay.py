@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from storymem.errors import SettingsError
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.animatic.colour import RGB
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.animatic import creatures, things
 from storymem_backbones.animatic.cast import Cast, Look
 from storymem_backbones.animatic.colour import LIGHTS, Palette, hue_of

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storymem.errors import MediaError
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem.media.video import iter_frames
 from storymem.validation import describe
 from storymem_backbones.training.errors import TrainingDataError

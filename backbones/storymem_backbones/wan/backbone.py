@@ -12,7 +12,7 @@ import torch
 
 from storymem.errors import SettingsError
 from storymem.interfaces import Backbone, Capabilities, Check, GenerationRequest, Mode, Progress
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip, Frames
 from storymem_backbones.wan.build import require_device, stacked_loras, start_pipeline
 from storymem_backbones.wan.errors import GenerationError, WeightsError
 from storymem_backbones.wan.estimate import GIB, Estimate, estimate_shot

@@ -6,7 +6,7 @@ every time, so that a chain of shots fades. The frames it repeats tell by how mu
 
 import numpy as np
 
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 
 _FLAT = 1.0  # levels; a channel that varies less has no contrast to go by
 _MOST = 1.1  # more than this is no fading but another picture

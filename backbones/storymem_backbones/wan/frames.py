@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.wan.errors import ConditioningError
 
 

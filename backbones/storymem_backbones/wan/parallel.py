@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 
 from storymem.errors import SettingsError, StoryMemError
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.wan.errors import GenerationError
 from storymem_backbones.wan.shot import Sampling, ShotInputs, StepCallback
 

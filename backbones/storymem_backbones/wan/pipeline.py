@@ -17,7 +17,7 @@ import torch
 from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from torch import Tensor
 
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.wan.caching import cache_config, steps_per_expert
 from storymem_backbones.wan.colours import match_handover
 from storymem_backbones.wan.conditioning import build_conditioning, encode_memory

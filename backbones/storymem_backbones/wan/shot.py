@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storymem.interfaces.backbone import Mode
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.wan.geometry import latent_frames, legal_size, mode_for
 
 Picture = NDArray[np.uint8]

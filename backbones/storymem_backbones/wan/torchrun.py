@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from storymem.errors import StoryMemError
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_backbones.wan.parallel import Builder
 from storymem_backbones.wan.shot import Sampling, ShotInputs, StepCallback
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 
 _LEAST_ERROR = 1e-3 * (2 / 255) ** 2  # a thousandth of a byte squared: equal pictures get a finite number
 

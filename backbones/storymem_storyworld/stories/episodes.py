@@ -32,7 +32,7 @@ from storymem_storyworld.world.spec import (
 )
 
 if TYPE_CHECKING:
-    from storymem.script.models import StoryScript
+    from storymem.values.script import StoryScript
 
 Value = TypeVar("Value")
 Split = Literal["train", "test"]
@@ -321,6 +321,6 @@ def _origin(episode: Episode) -> dict[str, Any]:
 
 def story_script(episode: Episode) -> StoryScript:
     """The episode as a validated script."""
-    from storymem.script.models import StoryScript
+    from storymem.values.script import StoryScript
 
     return StoryScript.model_validate(to_script(episode))

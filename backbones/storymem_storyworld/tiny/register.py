@@ -27,4 +27,5 @@ def storymem_backbones(register: Register) -> None:
         install=INSTALL,
         summary="The embedded model: a small Wan M2V of a drawn world, with its weights, for any processor.",
         suggests=SUGGESTS,
+        default_for=("backbone",),
     )

@@ -12,7 +12,7 @@ from storymem.cli import options
 if TYPE_CHECKING:
     from storymem.plugin import PluginHost
     from storymem.script.findings import Finding
-    from storymem.script.models import StoryScript
+    from storymem.values.script import StoryScript
 
 ERRORS_FOUND = 1
 

@@ -59,4 +59,4 @@ def settings_from(
     # Before --set, so that "--backbone wan --set backbone.profile=24gb" is a setting of that backbone.
     layers.append(Layer("command line", {key: value for key, value in shortcuts.items() if value is not None}))
     layers.append(assignments_layer("command line", assignments or []))
-    return resolve(layers, host.registry.suggestions)
+    return resolve(layers, host.registry)

@@ -16,7 +16,7 @@ from storymem.cli import options
 if TYPE_CHECKING:
     from storymem.interfaces import Brief
     from storymem.plugin import PluginHost
-    from storymem.script.models import StoryScript
+    from storymem.values.script import StoryScript
 
 #: Seconds of film that one shot usually gives (StoryMem, section 4.1).
 SHOT_SECONDS = 5.0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from storymem.events import (
+from storymem.values.events import (
     DamageFound,
     Event,
     FilmWritten,

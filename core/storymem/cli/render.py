@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from storymem.api import RunResult
     from storymem.engine.cancel import CancelToken
     from storymem.plugin import PluginHost
-    from storymem.script.models import StoryScript
+    from storymem.values.script import StoryScript
     from storymem.settings import Resolved
 
 
@@ -81,7 +81,7 @@ def resume_run(
 
     from storymem.errors import RunStoreError
     from storymem.plugin import PluginHost
-    from storymem.script.models import StoryScript
+    from storymem.values.script import StoryScript
     from storymem.store.runstore import RunStore
 
     with RunStore(run, write=False) as store:

@@ -12,7 +12,7 @@ from storymem.cli.render import resume_run
 if TYPE_CHECKING:
     from storymem.store.records import Override
     from storymem.store.runstore import RunStore
-    from storymem.storyboard import Storyboard
+    from storymem.values.storyboard import Storyboard
 
 
 def status(run: options.Run, as_json: options.Json = False) -> None:
@@ -136,8 +136,8 @@ def verify(run: options.Run, as_json: options.Json = False) -> None:
 
 def _board(store: RunStore) -> Storyboard:
     from storymem.errors import RunStoreError
-    from storymem.script.models import StoryScript
-    from storymem.storyboard import Storyboard
+    from storymem.values.script import StoryScript
+    from storymem.values.storyboard import Storyboard
 
     script = store.meta("script")
     if script is None:
@@ -158,7 +158,7 @@ def _check_redo(seed: int | None, prompt: str | None, reset: bool) -> None:
     from pydantic import TypeAdapter, ValidationError
 
     from storymem.errors import SettingsError
-    from storymem.script.models import Prompt
+    from storymem.values.script import Prompt
     from storymem.validation import describe
 
     if reset and (seed is not None or prompt is not None):

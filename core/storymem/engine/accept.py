@@ -5,13 +5,14 @@ Off by default: every further attempt costs a whole generation.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from storymem.interfaces import FrameFilter
-from storymem.interfaces.selection import ClipContext, Rejection
+from storymem.interfaces.selection import ClipContext
+from storymem.keys import derived_seed
+from storymem.values.work import Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,4 @@ def sample(first: int, end: int, count: int) -> list[int]:
 
 def attempt_seed(seed: int, attempt: int) -> int:
     """Return the seed of an attempt, 0 first: the shot's own, then ones derived from it."""
-    if attempt == 0:
-        return seed
-    return int.from_bytes(hashlib.sha256(f"{seed}/attempt/{attempt}".encode()).digest()[:8], "big") >> 1
+    return seed if attempt == 0 else derived_seed(seed, "attempt", attempt)

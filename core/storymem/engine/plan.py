@@ -3,60 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
 
-from storymem.engine.keys import shot_seed
-from storymem.engine.toolbox import ToolboxRecipe
+from storymem.engine.plugins import WorkerConfig
 from storymem.errors import SettingsError
 from storymem.graph import ShotGraph, build_graph
-from storymem.interfaces import Backbone, Capabilities, MemoryPolicy, Subject, Transition
-from storymem.interfaces.backbone import mode_of
+from storymem.interfaces import Backbone, Capabilities, MemoryPolicy, Transition
+from storymem.keys import derived_seed
 from storymem.plugin import Kind, PluginHost
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.settings import PluginChoice
 from storymem.store.records import Override
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem.validation import describe
+from storymem.values.request import ShotRequest, Subject, mode_of
 
 
 @dataclass(frozen=True, slots=True)
 class ShotSpec:
-    """One shot with everything about it decided.
+    """One shot with everything about it decided that does not depend on other shots' pictures.
 
     Attributes:
         shot: The shot.
         transition: The way into it.
-        frames: Number of frames the backbone makes.
-        seed: Resolved seed.
         budget: Most keyframes to recall.
-        negative_prompt: None for the backbone's default.
-        subjects: What it shows.
-        options: Per-shot backbone settings.
+        request: What the backbone will be asked for, without memory and hand-over.
+        tail: How many of its last frames the next shot is given.
     """
 
     shot: BoardShot
     transition: Transition[Any]
-    frames: int
-    seed: int
     budget: int
-    negative_prompt: str | None
-    subjects: tuple[Subject, ...]
-    options: Mapping[str, Any]
+    request: ShotRequest
+    tail: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoryPlan:
-    """A whole run, decided: its shots, graph, (width, height) in pixels, and frames per second."""
+    """A whole run, decided: its shots, graph, (width, height) in pixels, frames per second, and remarks for the user.
+
+    Attributes:
+        board: The story's shots.
+        graph: What must wait for what.
+        specs: One per shot, in story order.
+        size: (width, height) in pixels.
+        fps: Frames per second.
+        notices: What the user should know, a line each.
+    """
 
     board: Storyboard
     graph: ShotGraph
     specs: tuple[ShotSpec, ...]
     size: tuple[int, int]
     fps: int
+    notices: tuple[str, ...] = ()
 
 
 def with_overrides(script: StoryScript, overrides: Mapping[str, Override]) -> StoryScript:
@@ -77,13 +81,20 @@ def with_overrides(script: StoryScript, overrides: Mapping[str, Override]) -> St
 
 
 class Planner:
-    """Builds :class:`StoryPlan` from the run's plugins."""
+    """Builds :class:`StoryPlan` from the run's plugins.
+
+    Args:
+        config: Settings and given instances.
+        host: Builds transitions.
+        backbone: The video model; asked for its capabilities.
+        policy: Decides what each shot sees.
+    """
 
     def __init__(
-        self, recipe: ToolboxRecipe, host: PluginHost, backbone: Backbone[Any], policy: MemoryPolicy[Any]
+        self, config: WorkerConfig, host: PluginHost, backbone: Backbone[Any], policy: MemoryPolicy[Any]
     ) -> None:
-        self._recipe = recipe
-        self._settings = recipe.settings
+        self._config = config
+        self._settings = config.settings
         self._host = host
         self._backbone = backbone
         self._policy = policy
@@ -98,33 +109,49 @@ class Planner:
         """
         size = self._settings.size or self._capabilities.size
         self._capabilities.check_size(*size)
-        if self._settings.budget > self._capabilities.max_memory:
+        board = Storyboard(script)
+        budget = self._budget()
+        specs = [self._spec(board, shot, size, budget) for shot in board]
+        for index, (before, after) in enumerate(pairwise(specs)):
+            _check_join(before, after)
+            specs[index] = replace(before, tail=after.transition.handover)
+        graph = build_graph(board, self._policy, [spec.transition.handover for spec in specs])
+        notices = tuple(filter(None, [self._policy.notice(board)]))
+        return StoryPlan(board, graph, tuple(specs), size, self._capabilities.fps, notices)
+
+    def _budget(self) -> int:
+        """Return the run's budget; the default one is capped by what the backbone takes, a chosen one is checked."""
+        most = self._capabilities.max_memory
+        if "budget" not in self._settings.model_fields_set:
+            return min(self._settings.budget, most)
+        if self._settings.budget > most:
             raise SettingsError(
                 f"budget: {self._settings.budget} keyframes; backbone {self._settings.backbone.name!r} takes at most "
-                f"{self._capabilities.max_memory}"
+                f"{most}"
             )
-        board = Storyboard(script)
-        specs = tuple(self._spec(board, shot) for shot in board)
-        for before, after in pairwise(specs):
-            _check_join(before, after)
-        graph = build_graph(board, self._policy, [spec.transition.handover for spec in specs])
-        return StoryPlan(board, graph, specs, size, self._capabilities.fps)
+        return self._settings.budget
 
-    def _spec(self, board: Storyboard, shot: BoardShot) -> ShotSpec:
+    def _spec(self, board: Storyboard, shot: BoardShot, size: tuple[int, int], most: int) -> ShotSpec:
+        overrides = shot.shot.overrides
+        budget = most if overrides.budget is None else overrides.budget
+        request = self._request(board, shot, size)
+        transition = self._transition(shot)
+        _check_capabilities(self._capabilities, shot, transition, budget, request.frames)
+        return ShotSpec(shot, transition, budget, request)
+
+    def _request(self, board: Storyboard, shot: BoardShot, size: tuple[int, int]) -> ShotRequest:
         script, overrides = board.script, shot.shot.overrides
         frames = shot.shot.frames or self._settings.frames or self._capabilities.frames
         self._capabilities.check_frames(frames, f"shot {shot.id}")
         story_seed = script.seed if self._settings.seed is None else self._settings.seed
-        budget = self._settings.budget if overrides.budget is None else overrides.budget
-        transition = self._transition(shot)
-        _check_capabilities(self._capabilities, shot, transition, budget, frames)
-        return ShotSpec(
-            shot=shot,
-            transition=transition,
-            frames=frames,
-            seed=shot_seed(story_seed, shot.id) if shot.shot.seed is None else shot.shot.seed,
-            budget=budget,
+        return ShotRequest(
+            shot=shot.id,
+            prompt=shot.prompt,
             negative_prompt=script.negative_prompt if overrides.negative_prompt is None else overrides.negative_prompt,
+            width=size[0],
+            height=size[1],
+            frames=frames,
+            seed=derived_seed(story_seed, shot.id) if shot.shot.seed is None else shot.shot.seed,
             subjects=tuple(_subject(board, entity) for entity in shot.entities),
             options=self._options(shot),
         )
@@ -139,7 +166,7 @@ class Planner:
     def _build_transition(self, key: str, choice: PluginChoice) -> Transition[Any]:
         cached = choice.model_dump_json() if key == "transition" else key
         if cached not in self._transitions:
-            self._transitions[cached] = self._recipe.one(self._host, Kind.TRANSITION, key, choice, Transition)
+            self._transitions[cached] = self._config.one(self._host, Kind.TRANSITION, key, choice, Transition)
         return self._transitions[cached]
 
     def _options(self, shot: BoardShot) -> Mapping[str, Any]:
@@ -166,12 +193,8 @@ def _check_capabilities(
     can: Capabilities, shot: BoardShot, transition: Transition[Any], budget: int, frames: int
 ) -> None:
     name = type(transition).__name__
-    if transition.handover > can.max_handover:
-        raise SettingsError(
-            f"shot {shot.id}: transition {name} hands over {transition.handover} frames; the backbone takes at most "
-            f"{can.max_handover}"
-        )
-    mode = mode_of(transition.handover, 1 if budget else 0)
+    can.check_handover(transition.handover, f"shot {shot.id}: transition {name}")
+    mode = mode_of(handover=transition.handover, memory=1 if budget else 0)
     if mode not in can.modes:
         raise SettingsError(f"shot {shot.id}: needs mode {mode}; the backbone has {', '.join(sorted(can.modes))}")
     if transition.drop + transition.overlap >= frames:
@@ -183,7 +206,7 @@ def _check_capabilities(
 
 def _check_join(before: ShotSpec, after: ShotSpec) -> None:
     """Raise unless ``before`` is long enough for what ``after`` takes of its end."""
-    kept = before.frames - before.transition.drop - before.transition.overlap
+    kept = before.request.frames - before.transition.drop - before.transition.overlap
     taken = max(after.transition.handover, after.transition.overlap)
     if taken > kept:
         raise SettingsError(

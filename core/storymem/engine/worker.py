@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,53 +13,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storymem.engine.accept import AcceptGate, Judgement, attempt_seed
-from storymem.engine.task import ClipRef, GenerateStep, MadeClip, MadeKeyframe, ShotOutcome, ShotTask
-from storymem.engine.toolbox import Toolbox, ToolboxRecipe
+from storymem.engine.plugins import WorkerConfig, WorkerPlugins
 from storymem.errors import Cancelled, DamagedFile, PluginError, ShotError, StoryMemError
-from storymem.interfaces.backbone import GenerationRequest, Progress
-from storymem.interfaces.selection import Candidate, ClipContext, FrameGate, Rejection
-from storymem.media.clip import Clip, Frames, pixel_hash
+from storymem.interfaces.backbone import Progress
+from storymem.interfaces.selection import ClipContext, FrameGate
 from storymem.media.images import write_png
-from storymem.media.video import MASTERS, read_clip, viewing_codec, write_clip
-from storymem.store.objects import NewFile, file_digest, verified
+from storymem.media.video import LOSSLESS, MASTERS, Codec, read_clip, viewing_codec, write_clip
+from storymem.store.objects import file_digest, verified
+from storymem.values.clip import Clip
+from storymem.values.files import FileRef
+from storymem.values.keyframe import Keyframe
+from storymem.values.request import Handover, ShotRequest
+from storymem.values.work import ClipFile, MadeClip, Rejection, ShotOutcome, ShotTask
 
 
-class WorkerRecipe:
-    """Builds a :class:`Worker`: around the given toolbox in this process, around a new one in any other.
+class WorkerFactory:
+    """Builds a :class:`Worker`: around the given plugins in this process, around new ones in any other.
 
     Args:
-        recipe: What another process builds its toolbox from.
-        toolbox: This process's; it stays behind when the recipe is pickled, so that weights are loaded once
+        config: What another process builds its plugins from.
+        plugins: This process's; they stay behind when the factory is pickled, so that weights are loaded once
             per process.
     """
 
-    def __init__(self, recipe: ToolboxRecipe, toolbox: Toolbox) -> None:
-        self._recipe = recipe
-        self._toolbox: Toolbox | None = toolbox
+    def __init__(self, config: WorkerConfig, plugins: WorkerPlugins) -> None:
+        self._config = config
+        self._plugins: WorkerPlugins | None = plugins
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_recipe": self._recipe, "_toolbox": None}
+        return {"_config": self._config, "_plugins": None}
 
     def __call__(self) -> Worker:
         """Build a worker."""
-        if self._toolbox is not None:
-            return Worker(self._toolbox, owns_toolbox=False)
-        return Worker(self._recipe.build(), owns_toolbox=True)
+        if self._plugins is not None:
+            return Worker(self._plugins, owns_plugins=False)
+        return Worker(self._config.build(), owns_plugins=True)
 
 
 class Worker:
-    """Makes shots with one toolbox. May be shared by threads: a backbone that must not be is used in turn."""
+    """Makes shots with one set of plugins. May be shared by threads: a backbone that must not be is used in turn."""
 
-    def __init__(self, toolbox: Toolbox, owns_toolbox: bool) -> None:
-        self._toolbox = toolbox
-        self._owns_toolbox = owns_toolbox
+    def __init__(self, plugins: WorkerPlugins, owns_plugins: bool) -> None:
+        self._plugins = plugins
+        self._owns_plugins = owns_plugins
         self._turn = threading.Lock()
-        self._embeddings: dict[str, NDArray[np.float32]] = {}
 
     def close(self) -> None:
-        """Release the toolbox, unless it is shared with the engine."""
-        if self._owns_toolbox:
-            self._toolbox.close()
+        """Release the plugins, unless they are shared with the engine."""
+        if self._owns_plugins:
+            self._plugins.close()
 
     def run(self, task: ShotTask, progress: Progress) -> ShotOutcome:
         """Do a task.
@@ -68,38 +71,32 @@ class Worker:
             DamagedFile: A stored file this shot needs is not what was recorded.
             MediaError: A file could not be written.
         """
-        if task.generate is not None:
-            clip, made, refused = self._make(task, task.generate, progress)
+        if task.source is None:
+            clip, made, refused = self._make(task, progress)
         else:
             clip, made, refused = _load(task.source), None, ()
-        view = None
-        if task.crf is not None:
-            path = task.file("view.mp4")
-            write_clip(path, Clip(clip.frames[task.first :], clip.fps), viewing_codec(task.crf))
-            view = NewFile(path, file_digest(path))
+        outcome = ShotOutcome(task.shot, made, _write_view(task, clip), _write_tail(task, clip))
         if not task.select:
-            return ShotOutcome(task.shot, made, view)
+            return outcome
         if not (made.accepted if made else task.accepted):
-            return ShotOutcome(task.shot, made, view, candidates=(), rejections=refused)
-        return self._select(task, clip, ShotOutcome(task.shot, made, view))
+            return replace(outcome, candidates=(), rejections=refused)
+        return self._select(task, clip, outcome)
 
-    def _make(
-        self, task: ShotTask, step: GenerateStep, progress: Progress
-    ) -> tuple[Clip, MadeClip, tuple[Rejection, ...]]:
-        request = _request(step)
+    def _make(self, task: ShotTask, progress: Progress) -> tuple[Clip, MadeClip, tuple[Rejection, ...]]:
+        request = _with_pixels(task.request)
         with self._backbone_turn():
             progress(0, 1)  # a run that was cancelled while this shot waited for its turn stops here
             started = time.monotonic()
             clip, judgement, seed, attempts = self._best(task, request, progress)
             seconds = time.monotonic() - started
         codec = MASTERS[task.master]
-        path = task.file(f"master{codec.suffix}")
+        path = task.path(f"master{codec.suffix}")
         write_clip(path, clip, codec)
         if task.master != "lossless":
             # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
             clip = read_clip(path, clip.fps)
         made = MadeClip(
-            master=NewFile(path, file_digest(path)),
+            master=FileRef(path, file_digest(path)),
             clip=clip.content_hash(),
             frames=len(clip),
             width=clip.width,
@@ -112,9 +109,9 @@ class Worker:
         )
         return clip, made, judgement.rejections
 
-    def _best(self, task: ShotTask, request: GenerationRequest, progress: Progress) -> tuple[Clip, Judgement, int, int]:
+    def _best(self, task: ShotTask, request: ShotRequest, progress: Progress) -> tuple[Clip, Judgement, int, int]:
         """Return the first accepted clip or else the best one, its judgement and seed, and the attempts made."""
-        gate = self._toolbox.accept
+        gate = self._plugins.accept
         if gate is None:
             return self._generate(task.shot, request, progress), Judgement(True, 1.0, 0.0), request.seed, 1
         best: tuple[Clip, Judgement, int] | None = None
@@ -133,53 +130,49 @@ class Worker:
 
     def _judge(self, task: ShotTask, clip: Clip, gate: AcceptGate) -> Judgement:
         try:
-            return gate.judge(ClipContext(clip, task.first, task.visible, self._toolbox.encoder, self._embeddings))
+            return gate.judge(self._context(task, clip))
         except (Cancelled, DamagedFile):
             raise
         except Exception as error:
-            raise ShotError(f"shot {task.shot}: the accept gate failed: {_reason(error)}") from error
+            raise _failure(error, f"shot {task.shot}: the accept gate failed: {_reason(error)}") from error
 
-    def _generate(self, shot: str, request: GenerationRequest, progress: Progress) -> Clip:
-        backbone = self._toolbox.backbone
+    def _context(self, task: ShotTask, clip: Clip) -> ClipContext:
+        known: dict[str, NDArray[np.float32]] = dict(task.embeddings)
+        return ClipContext(clip, task.first, task.visible, self._plugins.encoder, known, task.ref)
+
+    def _generate(self, shot: str, request: ShotRequest, progress: Progress) -> Clip:
+        backbone = self._plugins.backbone
         name = type(backbone).__name__
         try:
             clip = backbone.generate(request, progress)
         except StoryMemError as error:
             if isinstance(error, Cancelled | ShotError):
                 raise
-            raise ShotError(f"shot {shot}: {error}") from error
+            raise ShotError(f"shot {shot}: {error}", error.details) from error
         except Exception as error:
-            raise ShotError(f"shot {shot}: backbone {name} failed: {type(error).__name__}: {error}") from error
+            message = f"shot {shot}: backbone {name} failed: {type(error).__name__}: {error}"
+            raise _failure(error, message) from error
         _check_clip(shot, name, clip, request, backbone.capabilities().fps)
         return clip
 
     def _select(self, task: ShotTask, clip: Clip, outcome: ShotOutcome) -> ShotOutcome:
         try:
-            context = ClipContext(clip, task.first, task.visible, self._toolbox.encoder, self._embeddings)
-            gate = FrameGate(self._toolbox.filters, context)
-            chosen = _checked_candidates(self._toolbox.selector.select(context, gate), context)
-            candidates = tuple(self._keep(task, context, gate, candidate) for candidate in chosen)
+            context = self._context(task, clip)
+            gate = FrameGate(self._plugins.filters, context)
+            chosen = _checked_candidates(self._plugins.selector.select(context, gate), context)
+            candidates = tuple(_with_file(task, clip, candidate, gate) for candidate in chosen)
         except (Cancelled, DamagedFile):
             raise
         except Exception as error:
             # The clip may have cost hours: it is returned, and only the choosing counts as failed.
-            message = f"shot {task.shot}: choosing keyframes failed: {_reason(error)}"
-            return ShotOutcome(outcome.shot, outcome.made, outcome.view, error=message)
-        return ShotOutcome(outcome.shot, outcome.made, outcome.view, candidates, tuple(gate.rejections))
-
-    def _keep(self, task: ShotTask, context: ClipContext, gate: FrameGate, candidate: Candidate) -> MadeKeyframe:
-        frame = context.clip.frames[candidate.frame]
-        path = task.file(f"keyframe_{candidate.frame:05d}.png")
-        write_png(path, frame)
-        picture, embedding = pixel_hash(frame), context.embedding_of(candidate.frame)
-        if embedding is not None:
-            self._embeddings[picture] = embedding
-        scores = {**gate.scores(candidate.frame), **candidate.scores}
-        return MadeKeyframe(NewFile(path, file_digest(path)), picture, candidate.frame, scores, embedding)
+            failure = _failure(error, f"shot {task.shot}: choosing keyframes failed: {_reason(error)}")
+            return replace(outcome, error=str(failure), details=failure.details)
+        vectors = {k.id: v for k in candidates if (v := context.embedding_of(k.frame)) is not None}
+        return replace(outcome, candidates=candidates, embeddings=vectors, rejections=tuple(gate.rejections))
 
     @contextmanager
     def _backbone_turn(self) -> Iterator[None]:
-        if self._toolbox.backbone.capabilities().concurrent:
+        if self._plugins.backbone.capabilities().concurrent:
             yield
         else:
             with self._turn:
@@ -191,31 +184,59 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, StoryMemError) else f"{type(error).__name__}: {error}"
 
 
-def _request(step: GenerateStep) -> GenerationRequest:
-    handed_over: Frames | None = None
-    if step.previous is not None and step.handover:
-        handed_over = _load(step.previous).frames[-step.handover :]
-    return GenerationRequest(
-        prompt=step.prompt,
-        negative_prompt=step.negative_prompt,
-        width=step.width,
-        height=step.height,
-        frames=step.frames,
-        seed=step.seed,
-        memory=tuple(keyframe.load() for keyframe in step.memory),
-        handed_over=handed_over,
-        subjects=step.subjects,
-        options=step.options,
-    )
+def _failure(error: Exception, message: str) -> ShotError:
+    """Return a plugin's failure as one line, with the traceback beside it if it is a bug."""
+    return ShotError(message, error.details if isinstance(error, StoryMemError) else _trace(error))
 
 
-def _load(source: ClipRef | None) -> Clip:
-    if source is None:
-        raise PluginError("task has neither a clip to make nor one to read")
-    return read_clip(verified(source.file.path, source.file.digest), source.fps)
+def _trace(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
 
 
-def _check_clip(shot: str, name: str, clip: object, request: GenerationRequest, fps: int) -> None:
+def _write_view(task: ShotTask, clip: Clip) -> FileRef | None:
+    if task.crf is None:
+        return None
+    return _written(task, "view.mp4", Clip(clip.frames[task.first :], clip.fps), viewing_codec(task.crf))
+
+
+def _write_tail(task: ShotTask, clip: Clip) -> FileRef | None:
+    if not task.tail:
+        return None
+    return _written(task, "tail.mkv", Clip(clip.frames[-task.tail :], clip.fps), LOSSLESS)
+
+
+def _written(task: ShotTask, name: str, clip: Clip, codec: Codec) -> FileRef:
+    path = task.path(name)
+    write_clip(path, clip, codec)
+    return FileRef(path, file_digest(path))
+
+
+def _with_file(task: ShotTask, clip: Clip, candidate: Keyframe, gate: FrameGate) -> Keyframe:
+    """Return a candidate with its picture written, and with the filters' scores under the selector's own."""
+    path = task.path(f"keyframe_{candidate.frame:05d}.png")
+    write_png(path, clip.frames[candidate.frame])
+    scores = {**gate.scores(candidate.frame), **candidate.scores}
+    return replace(candidate, scores=scores, file=FileRef(path, file_digest(path)))
+
+
+def _with_pixels(request: ShotRequest) -> ShotRequest:
+    """Return a request with the pixels of its memory and of the handed-over frames in memory."""
+    memory = tuple(keyframe.loaded() for keyframe in request.memory)
+    return replace(request, memory=memory, handover=_loaded(request.handover))
+
+
+def _loaded(handover: Handover | None) -> Handover | None:
+    if handover is None or handover.file is None:
+        return handover
+    # The frame rate plays no part: only the pixels are handed over.
+    return replace(handover, frames=read_clip(verified(handover.file), 1).frames)
+
+
+def _load(source: ClipFile) -> Clip:
+    return read_clip(verified(source.file), source.fps)
+
+
+def _check_clip(shot: str, name: str, clip: object, request: ShotRequest, fps: int) -> None:
     if not isinstance(clip, Clip):
         raise ShotError(f"shot {shot}: backbone {name} returned {type(clip).__name__}, not a Clip")
     wanted = (request.frames, request.height, request.width, 3)
@@ -225,12 +246,14 @@ def _check_clip(shot: str, name: str, clip: object, request: GenerationRequest, 
         raise ShotError(f"shot {shot}: backbone {name} returned {clip.fps} frames per second, not {fps}")
 
 
-def _checked_candidates(candidates: object, context: ClipContext) -> list[Candidate]:
-    if not isinstance(candidates, list | tuple) or not all(isinstance(c, Candidate) for c in candidates):
-        raise PluginError("the selector must return a sequence of Candidate")
+def _checked_candidates(candidates: object, context: ClipContext) -> list[Keyframe]:
+    if not isinstance(candidates, list | tuple) or not all(isinstance(c, Keyframe) for c in candidates):
+        raise PluginError("the selector must return a sequence of keyframes, made by context.keyframe(...)")
     frames = [c.frame for c in candidates]
     if frames != sorted(set(frames)) or any(f < context.first or f >= len(context.clip) for f in frames):
         raise PluginError(
             f"the selector returned frames {frames}; must ascend within {context.first}..{len(context.clip) - 1}"
         )
+    if wrong := [c.frame for c in candidates if c.id != context.id_of(c.frame)]:
+        raise PluginError(f"the selector returned other pictures for frames {wrong}; use context.keyframe(...)")
     return list(candidates)

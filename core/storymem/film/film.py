@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from storymem.engine.keys import digest
+from storymem.keys import digest
 from storymem.errors import MediaError
 from storymem.interfaces import Transition
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
+from storymem.values.files import FileRef
 from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, media_errors, viewing_codec
 from storymem.store.objects import file_digest, sync_folder, verified
 from storymem.store.runstore import RunStore
@@ -26,17 +27,15 @@ class FilmPart:
     """One shot of the film.
 
     Attributes:
-        view: Viewing copy, without dropped frames, and its digest.
-        master: All frames, and its digest.
+        view: Viewing copy, without dropped frames.
+        master: All frames.
         clip: Pixel hash.
         frames: Number of frames in the master.
         transition: The way into the shot.
     """
 
-    view: Path
-    view_digest: str
-    master: Path
-    master_digest: str
+    view: FileRef
+    master: FileRef
     clip: str
     frames: int
     transition: Transition[Any]
@@ -63,7 +62,7 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
     key = digest(
         "film",
         {
-            "parts": [[p.view_digest, p.clip, p.transition.drop, p.transition.overlap] for p in parts],
+            "parts": [[p.view.digest, p.clip, p.transition.drop, p.transition.overlap] for p in parts],
             "blends": [p.transition.fingerprint() for p in parts if p.transition.overlap],
             "fps": fps,
             "crf": crf,
@@ -75,7 +74,7 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
     if any(part.transition.overlap for part in parts[1:]):
         _encode(temporary, parts, fps, crf)
     else:
-        join_copies(temporary, [verified(part.view, part.view_digest) for part in parts], fps)
+        join_copies(temporary, [verified(part.view) for part in parts], fps)
     actual = count_frames(temporary)
     if actual != expected:
         raise MediaError(
@@ -95,7 +94,7 @@ def _is_written(store: RunStore, path: Path, key: str) -> bool:
 
 
 def _encode(path: Path, parts: Sequence[FilmPart], fps: int, crf: int) -> None:
-    first = next(iter_frames(verified(parts[0].master, parts[0].master_digest)))
+    first = next(iter_frames(verified(parts[0].master)))
     size = (first.shape[1], first.shape[0])
     with media_errors(f"{path}: cannot write film"), VideoWriter(path, viewing_codec(crf), *size, fps) as writer:
         writer.write(_joined(parts))
@@ -119,6 +118,6 @@ def _joined(parts: Sequence[FilmPart]) -> Iterator[Frames]:
 
 
 def _own_frames(part: FilmPart) -> Iterator[Frames]:
-    for index, frame in enumerate(iter_frames(verified(part.master, part.master_digest))):
+    for index, frame in enumerate(iter_frames(verified(part.master))):
         if index >= part.transition.drop:
             yield frame

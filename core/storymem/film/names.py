@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from storymem.engine.shots import DoneShot
+from storymem.errors import MediaError, RunStoreError
+from storymem.interfaces import MemoryStore
 from storymem.media.files import writing
 from storymem.store.objects import file_digest
+from storymem.store.records import CurrentShot
 from storymem.store.runstore import RunStore
 
 #: What else is in a run folder, without suffixes.
-_OWN_NAMES = frozenset({"", "film", "keyframes", "lock", "memory", "objects", "run", "shots", "tmp"})
+_OWN_NAMES = frozenset({"", "film", "keyframes", "lock", "memory", "objects", "quarantine", "run", "shots", "tmp"})
 _MAX_NAME = 200  #: bytes; file systems take 255
 
 
@@ -31,39 +34,76 @@ def safe_title(title: str) -> str:
     return f"story_{name}".rstrip("_") if name.lower().split(".")[0] in _OWN_NAMES else name
 
 
-def names_of(shots: Sequence[DoneShot], title: str, layout: str) -> dict[str, str]:
-    """Return the digest behind every readable name, relative to the run folder."""
-    names: dict[str, str] = {}
-    for done in shots:
-        shot_id = done.spec.shot.id
-        names[f"shots/{shot_name(shot_id)}.mp4"] = done.view
-        if layout == "entitybench":
-            names[f"{safe_title(title)}/{shot_name(shot_id, digits=3)}.mp4"] = done.view
-        for keyframe in done.keyframes:
-            names[f"keyframes/{shot_name(shot_id)}_f{keyframe.frame:04d}.png"] = keyframe.path.stem
-    return names
+class Publisher:
+    """Keeps readable names in a run folder: links to what its shots are at present.
 
+    Files that the framework did not put there are never touched: such a name is an error that says so.
 
-def publish(store: RunStore, names: Mapping[str, str]) -> None:
-    """Make exactly ``names`` lead to their files; names of earlier runs that are gone are removed.
-
-    Files that the framework did not put there are never touched, unless they bear one of the names.
-
-    Raises:
-        MediaError: A name cannot be given: the disk is full, or a folder bears it.
+    Args:
+        store: The run, open for writing.
+        memory_store: Has the keyframes.
+        title: Of the story, for the ``entitybench`` layout.
+        layout: ``storymem`` or ``entitybench``.
     """
-    before = store.published()
-    for name in sorted(set(before) - set(names)):
-        with writing(store.folder / name):
-            (store.folder / name).unlink(missing_ok=True)
-    for name, digest in names.items():
-        source = store.objects.path(digest, Path(name).suffix)
-        target = store.folder / name
-        if before.get(name) != digest or not _leads_to(target, source, digest):
+
+    def __init__(self, store: RunStore, memory_store: MemoryStore[Any], title: str, layout: str) -> None:
+        self._store = store
+        self._memory_store = memory_store
+        self._title = title
+        self._layout = layout
+
+    def publish(self, shot: CurrentShot) -> None:
+        """Give a finished shot and its keyframes their names.
+
+        Raises:
+            MediaError: A name cannot be given: the disk is full, or something else bears it.
+        """
+        new: dict[str, str] = {}
+        for name, digest in self._names(shot).items():
+            source, target = self._store.objects.path(digest, Path(name).suffix), self._store.folder / name
+            published = self._store.published_digest(name)
+            if published == digest and _leads_to(target, source, digest):
+                continue
             with writing(target):
-                _link(source, target, store.temporary)
-    if before != dict(names):
-        store.set_published(names)
+                if published is None and _exists(target) and not _leads_to(target, source, digest):
+                    raise MediaError(f"{target}: is in the way and was not made by storymem; move it elsewhere")
+                _link(source, target, self._store.temporary)
+            if published != digest:
+                new[name] = digest
+        if new:
+            self._store.add_published(new)
+
+    def finish(self, shots: Iterable[CurrentShot]) -> None:
+        """Remove the names of shots and keyframes that are there no more; ``shots`` are those that are."""
+        wanted = {name for shot in shots for name in self._names(shot)}
+        gone = sorted(set(self._store.published()) - wanted)
+        for name in gone:
+            with writing(self._store.folder / name):
+                _inside(self._store.folder, name).unlink(missing_ok=True)
+        if gone:
+            self._store.remove_published(gone)
+
+    def _names(self, shot: CurrentShot) -> dict[str, str]:
+        """Return the digest behind every readable name of a shot, relative to the run folder."""
+        names = {f"shots/{shot_name(shot.shot)}.mp4": shot.view}
+        if self._layout == "entitybench":
+            names[f"{safe_title(self._title)}/{shot_name(shot.shot, digits=3)}.mp4"] = shot.view
+        for keyframe in self._memory_store.of(shot.selection):
+            if keyframe.file is not None:
+                names[f"keyframes/{shot_name(shot.shot)}_f{keyframe.frame:04d}.png"] = keyframe.file.digest
+        return names
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return a published name's file; raises where a changed database leads out of the run folder."""
+    parts = PurePosixPath(name).parts
+    if len(parts) != 2 or ".." in parts or PurePosixPath(name).is_absolute():  # noqa: PLR2004 - folder/file
+        raise RunStoreError(f"{folder}: {name!r} is no name of a published file; the run is damaged")
+    return folder / name
+
+
+def _exists(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
 
 
 def _leads_to(target: Path, source: Path, digest: str) -> bool:

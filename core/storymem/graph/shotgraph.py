@@ -14,7 +14,7 @@ import networkx as nx
 
 from storymem.errors import GraphError
 from storymem.interfaces.memory import MemoryPolicy
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.storyboard import BoardShot, Storyboard
 
 
 class Edge(StrEnum):

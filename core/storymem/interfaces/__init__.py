@@ -3,30 +3,27 @@
 Frames are uint8 RGB arrays (T, H, W, 3); no interface mentions torch.
 """
 
-from storymem.interfaces.backbone import Backbone, Capabilities, GenerationRequest, Mode, Progress, Subject
+from storymem.interfaces.backbone import Backbone, Capabilities, Progress
 from storymem.interfaces.encoder import ImageTextEncoder
 from storymem.interfaces.events import EventSink
 from storymem.interfaces.executor import Executor, ShotWorker
 from storymem.interfaces.format import ScriptFormat
-from storymem.interfaces.memory import QUALITY_SCORES, Keyframe, MemoryPolicy, MemoryStore, MemoryView
+from storymem.interfaces.memory import MemoryPolicy, MemoryStore, MemoryView
 from storymem.interfaces.metric import FilmView, FinishedShot, Metric
 from storymem.interfaces.planner import Brief, ScriptPlanner
-from storymem.interfaces.plugin import Check, NoSettings, NotInFingerprint, Plugin, PluginSettings
-from storymem.interfaces.selection import (
-    Candidate,
-    ClipContext,
-    FrameFilter,
-    FrameGate,
-    KeyframeSelector,
-    Verdict,
-)
+from storymem.interfaces.plugin import BuildPlugin, BuildsPlugins, Check, NoSettings, NotInFingerprint, Plugin, PluginSettings
+from storymem.interfaces.selection import ClipContext, FrameFilter, FrameGate, KeyframeSelector, Verdict
 from storymem.interfaces.transition import Transition
+from storymem.values.keyframe import QUALITY_SCORES, Keyframe
+from storymem.values.request import Handover, Mode, ShotRequest, Subject
+from storymem.values.work import Rejection, ShotOutcome, ShotTask
 
 __all__ = [
     "QUALITY_SCORES",
     "Backbone",
     "Brief",
-    "Candidate",
+    "BuildPlugin",
+    "BuildsPlugins",
     "Capabilities",
     "Check",
     "ClipContext",
@@ -36,7 +33,7 @@ __all__ = [
     "FinishedShot",
     "FrameFilter",
     "FrameGate",
-    "GenerationRequest",
+    "Handover",
     "ImageTextEncoder",
     "Keyframe",
     "KeyframeSelector",
@@ -50,8 +47,12 @@ __all__ = [
     "Plugin",
     "PluginSettings",
     "Progress",
+    "Rejection",
     "ScriptFormat",
     "ScriptPlanner",
+    "ShotOutcome",
+    "ShotRequest",
+    "ShotTask",
     "ShotWorker",
     "Subject",
     "Transition",

@@ -1,32 +1,22 @@
 """The video model behind the engine: one request in, one clip out.
 
 A backbone owns its devices and weights. It knows nothing about stories, graphs, memory policies or run
-folders: what it needs of them stands in the request.
+folders: what it needs of them is in the request.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from storymem.errors import SettingsError
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip
+from storymem.values.request import Mode, ShotRequest, Subject
 
 #: Called as ``progress(step, total)`` between steps; raises :class:`storymem.errors.Cancelled` to stop the work.
 Progress = Callable[[int, int], None]
-
-
-class Mode(StrEnum):
-    """How a shot is conditioned (StoryMem, sections 3.2 and 3.4)."""
-
-    T2V = "t2v"  #: text alone
-    M2V = "m2v"  #: text and memory keyframes
-    MI2V = "mi2v"  #: memory and the last frame of the previous shot
-    MM2V = "mm2v"  #: memory and the last several frames of the previous shot
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +28,13 @@ class Capabilities:
         size: Default (width, height) in pixels.
         size_multiple: Width and height must be multiples of this.
         frames: Default number of frames of a shot.
-        frame_step: Frame counts must be ``frame_step * n + 1``.
+        frame_step: Frame counts must be ``frame_step * n + frame_offset``.
         fps: Frames per second of every clip.
         max_memory: Most memory keyframes a request may hold.
-        max_handover: Most handed-over frames a request may hold.
+        frame_offset: See ``frame_step``; 1 for models that keep the first frame apart (4n+1, 8n+1), 5 for 17n+5.
+        least_frames: Fewest frames of a clip.
+        most_frames: Most frames of a clip; None for no limit of the model's own.
+        handovers: Numbers of frames that a previous shot may hand over, besides none at all.
         concurrent: Whether ``generate`` may run in several threads at once.
     """
 
@@ -52,7 +45,10 @@ class Capabilities:
     frame_step: int
     fps: int
     max_memory: int
-    max_handover: int = 5
+    frame_offset: int = 1
+    least_frames: int = 1
+    most_frames: int | None = None
+    handovers: frozenset[int] = frozenset({1, 2, 3, 4, 5})
     concurrent: bool = False
 
     def check_size(self, width: int, height: int) -> None:
@@ -66,63 +62,29 @@ class Capabilities:
 
     def check_frames(self, frames: int, where: str) -> None:
         """Raise :class:`SettingsError`, naming the nearest legal count, unless ``frames`` is legal."""
-        step = self.frame_step
-        if frames < 1 or (frames - 1) % step:
-            near = max(1, round((frames - 1) / step) * step + 1)
-            raise SettingsError(f"{where}: {frames} frames is not allowed: must be {step}n+1; nearest is {near}")
+        nearest = self.nearest_frames(frames)
+        if frames == nearest:
+            return
+        most = "" if self.most_frames is None else f" to {self.most_frames}"
+        raise SettingsError(
+            f"{where}: {frames} frames is not allowed: must be {self.frame_step}n+{self.frame_offset}, from "
+            f"{self.nearest_frames(0)}{most}; nearest is {nearest}"
+        )
 
+    def nearest_frames(self, frames: int) -> int:
+        """Return the legal frame count nearest to ``frames``."""
+        step, offset = self.frame_step, self.frame_offset
+        least = -(-max(0, self.least_frames - offset) // step)
+        count = max(least, round((frames - offset) / step))
+        if self.most_frames is not None:
+            count = min(count, (self.most_frames - offset) // step)
+        return count * step + offset
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A named thing the shot shows: ``name``, its ``kind`` (character, place, object, style) and its look."""
-
-    name: str
-    kind: str
-    look: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GenerationRequest:
-    """Everything a backbone may use to make one shot.
-
-    Attributes:
-        prompt: The shot's text.
-        negative_prompt: What to avoid; None means the backbone's own default.
-        width: Pixels.
-        height: Pixels.
-        frames: Number of frames to return, handed-over frames included.
-        seed: 0 .. 2**63 - 1. The same request gives the same clip.
-        memory: Recalled keyframes in recall order, each uint8 RGB (H, W, 3) of any size.
-        handed_over: The previous shot's last frames, uint8 RGB (K, height, width, 3), or None. The clip
-            starts by repeating them; the transition drops them from the film.
-        subjects: What the shot shows, for backbones that draw by name.
-        options: Per-shot changes of the backbone's settings, already validated.
-    """
-
-    prompt: str
-    negative_prompt: str | None
-    width: int
-    height: int
-    frames: int
-    seed: int
-    memory: tuple[Frames, ...] = ()
-    handed_over: Frames | None = None
-    subjects: tuple[Subject, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def mode(self) -> Mode:
-        """The mode that follows from what was handed over and recalled."""
-        return mode_of(0 if self.handed_over is None else len(self.handed_over), len(self.memory))
-
-
-def mode_of(handed_over: int, memory: int) -> Mode:
-    """Return the mode for a number of handed-over frames and of memory keyframes."""
-    if handed_over > 1:
-        return Mode.MM2V
-    if handed_over == 1:
-        return Mode.MI2V
-    return Mode.M2V if memory else Mode.T2V
+    def check_handover(self, count: int, where: str) -> None:
+        """Raise :class:`SettingsError`, naming the counts there are, unless ``count`` frames may be handed over."""
+        if count and count not in self.handovers:
+            allowed = ", ".join(map(str, sorted(self.handovers))) or "none"
+            raise SettingsError(f"{where} hands over {count} frames; the backbone takes {allowed}")
 
 
 class Backbone(Plugin[SettingsT]):
@@ -140,11 +102,11 @@ class Backbone(Plugin[SettingsT]):
         return ""
 
     @abstractmethod
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make the clip.
 
         Args:
-            request: What to make; already checked against :meth:`capabilities`.
+            request: What to make; already checked against :meth:`capabilities`, its pictures in memory.
             progress: To be called between steps as ``progress(step, total)``; it raises to cancel.
 
         Returns:

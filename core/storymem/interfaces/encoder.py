@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 
 
 class ImageTextEncoder(Plugin[SettingsT]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from storymem.events import Event
+from storymem.values.events import Event
 from storymem.interfaces.plugin import Plugin, SettingsT
 
 

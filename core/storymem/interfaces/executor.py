@@ -8,13 +8,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from storymem.interfaces.backbone import Progress
 from storymem.interfaces.plugin import Plugin, SettingsT
-
-if TYPE_CHECKING:
-    from storymem.engine.task import ShotOutcome, ShotTask
+from storymem.values.work import ShotOutcome, ShotTask
 
 
 class ShotWorker(Protocol):

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from storymem.errors import ScriptError
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 
 
 class ScriptFormat(Plugin[SettingsT]):

@@ -1,4 +1,4 @@
-"""Visual memory: keyframes, what a shot sees of them, where they are kept, and which are recalled.
+"""Visual memory: where keyframes are kept, what a shot sees of them, and which are recalled.
 
 Policies decide, stores keep. Neither knows about clips, backbones or run folders.
 """
@@ -6,87 +6,43 @@ Policies decide, stores keep. Neither knows about clips, backbones or run folder
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.errors import DamagedFile, MediaError, SettingsError
+from storymem.errors import SettingsError
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.media.clip import Frames, pixel_hash
-from storymem.media.images import read_png
+from storymem.values.keyframe import Keyframe, in_story_order
 
 if TYPE_CHECKING:
     from storymem.interfaces.encoder import ImageTextEncoder
-    from storymem.storyboard import BoardShot, Storyboard
+    from storymem.values.storyboard import BoardShot, Storyboard
 
-#: The position of reference images: before every shot.
-REFERENCE_POSITION = -1
-
-#: Names of scores that say how good a keyframe is, the best judge first.
-QUALITY_SCORES = ("hpsv3", "aesthetic", "sharpness")
+#: Folder of picture files, below the folder that a store is opened for.
+OBJECTS = "objects"
 
 
-@dataclass(frozen=True, slots=True)
-class Keyframe:
-    """One remembered picture, without its pixels.
-
-    Attributes:
-        id: Pixel hash (SHA-256, hex). Equal pictures have equal ids.
-        shot: Id of the shot it was taken from, or ``ref:<entity>`` for a reference image.
-        position: Place of that shot in the story, 0 first; -1 for reference images.
-        frame: Index of the frame within its clip, or running number of the reference image.
-        entities: Ids of the entities its shot is said to show.
-        scores: Scores by name, as the filters and the selector gave them.
-        path: Lossless picture file.
-    """
-
-    id: str
-    shot: str
-    position: int
-    frame: int
-    path: Path
-    entities: tuple[str, ...] = ()
-    scores: Mapping[str, float] = field(default_factory=dict)
-
-    def quality(self, by: Sequence[str] = QUALITY_SCORES) -> float:
-        """Return the first score named in ``by`` that the keyframe has, 0.0 if it has none of them."""
-        return next((self.scores[name] for name in by if name in self.scores), 0.0)
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether this is a reference image of an entity, not a frame of a shot."""
-        return self.position == REFERENCE_POSITION
-
-    def load(self) -> Frames:
-        """Read the pixels: uint8 RGB (H, W, 3).
-
-        Raises:
-            DamagedFile: The file is gone or holds another picture.
-        """
-        try:
-            frame = read_png(self.path)
-        except MediaError as error:
-            raise DamagedFile(str(error), self.path.stem) from error
-        if pixel_hash(frame) != self.id:
-            raise DamagedFile(f"{self.path}: does not hold its recorded picture", self.path.stem)
-        return frame
+def picture_path(folder: Path, digest: str) -> Path:
+    """Return where a store that is open for ``folder`` has the picture file with this digest."""
+    return folder / OBJECTS / f"{digest}.png"
 
 
 class MemoryStore(Plugin[SettingsT]):
     """Keeps keyframes by owner, and embeddings by keyframe.
 
-    An *owner* is the selection that admitted the keyframes (one per take of a shot), or the references.
+    An *owner* is the selection that admitted the keyframes (one per take of a shot), or the references. A store keeps
+    records and vectors; the picture files are beside it, see :func:`picture_path`, and of a keyframe's file it keeps
+    the digest alone, so that a folder can be moved. ``reason`` and ``pixels`` are not kept.
     Every method is atomic; adding the same thing twice changes nothing.
     """
 
     @abstractmethod
     def open(self, folder: Path) -> None:
-        """Open or create the store for a run folder."""
+        """Open or create the store for a run folder or a cast library."""
 
     @abstractmethod
     def add(self, owner: str, keyframes: Sequence[Keyframe]) -> None:
@@ -95,6 +51,10 @@ class MemoryStore(Plugin[SettingsT]):
     @abstractmethod
     def of(self, owner: str) -> tuple[Keyframe, ...]:
         """Return the owner's keyframes in the order they were added; empty if unknown."""
+
+    def view(self, owners: Sequence[str]) -> tuple[Keyframe, ...]:
+        """Return the keyframes of these owners, owner by owner. The default asks for one after the other."""
+        return tuple(chain.from_iterable(self.of(owner) for owner in owners))
 
     @abstractmethod
     def owners(self) -> frozenset[str]:
@@ -129,12 +89,18 @@ class MemoryView(Sequence[Keyframe]):
     References come first, then keyframes by position and frame. The order in which shots finished or
     were stored never shows.
 
-    Args:
+    Attributes:
         board: The story's shots.
+        ids: Keyframe ids, in story order.
+
+    Args:
+        board: See above.
         keyframes: Visible keyframes; sorted here unless ``ordered`` says that they already are.
         encoder: The run's encoder, if it has one.
         store: Where embeddings are kept.
         ordered: The caller vouches for story order, which spares a sort per shot of a long story.
+        ids: Ids of ``keyframes`` in their order, all different, where the caller knows them: ``keyframes`` may then
+            read a keyframe when it is looked at.
     """
 
     def __init__(
@@ -144,12 +110,16 @@ class MemoryView(Sequence[Keyframe]):
         encoder: ImageTextEncoder | None = None,
         store: MemoryStore | None = None,
         ordered: bool = False,
+        ids: tuple[str, ...] | None = None,
     ) -> None:
         self.board = board
-        by_id: dict[str, Keyframe] = {}
-        for keyframe in keyframes if ordered else in_story_order(keyframes):
-            by_id.setdefault(keyframe.id, keyframe)
-        self._keyframes = tuple(by_id.values())
+        if ids is None:
+            by_id: dict[str, Keyframe] = {}
+            for keyframe in keyframes if ordered else in_story_order(keyframes):
+                by_id.setdefault(keyframe.id, keyframe)
+            ids, keyframes = tuple(by_id), tuple(by_id.values())
+        self.ids = ids
+        self._keyframes = keyframes
         self._encoder = encoder
         self._store = store
         self._embeddings: NDArray[np.float32] | None = None
@@ -167,7 +137,7 @@ class MemoryView(Sequence[Keyframe]):
     def __getitem__(self, index: slice) -> tuple[Keyframe, ...]: ...
 
     def __getitem__(self, index: int | slice) -> Keyframe | tuple[Keyframe, ...]:
-        return self._keyframes[index]
+        return tuple(self._keyframes[index]) if isinstance(index, slice) else self._keyframes[index]
 
     def only(self, keyframes: Collection[Keyframe]) -> MemoryView:
         """Return the view of just these of its keyframes, with the same encoder and store."""
@@ -183,7 +153,7 @@ class MemoryView(Sequence[Keyframe]):
             SettingsError: The run has none.
         """
         if self._encoder is None:
-            raise SettingsError("encoder: this policy compares pictures and needs one; set encoder, e.g. encoder=clip")
+            raise SettingsError("encoder: this policy compares pictures and needs one; see storymem plugins encoder")
         return self._encoder
 
     def embeddings(self) -> NDArray[np.float32]:
@@ -195,26 +165,34 @@ class MemoryView(Sequence[Keyframe]):
 
     def _embed(self) -> NDArray[np.float32]:
         encoder, fingerprint = self.encoder, self.encoder.fingerprint()
-        known = self._store.embeddings(fingerprint, [k.id for k in self]) if self._store else {}
-        for keyframe in self:
-            if keyframe.id not in known:
-                known[keyframe.id] = encoder.encode_images(keyframe.load()[None])[0]
+        known = self._store.embeddings(fingerprint, self.ids) if self._store else {}
+        for index, id_ in enumerate(self.ids):
+            if id_ not in known:
+                known[id_] = encoder.encode_images(self._keyframes[index].load()[None])[0]
                 if self._store:
-                    self._store.put_embeddings(fingerprint, {keyframe.id: known[keyframe.id]})
+                    self._store.put_embeddings(fingerprint, {id_: known[id_]})
         if not known:
             return np.zeros((0, encoder.dimension), dtype=np.float32)
-        return np.stack([known[k.id] for k in self])
+        return np.stack([known[id_] for id_ in self.ids])
+
+    def nearest(self, vector: NDArray[np.float32], count: int) -> list[tuple[Keyframe, float]]:
+        """Return up to ``count`` keyframes of this view with their cosine to ``vector`` (D,), best first, ties by id.
+
+        Asked of the memory store where there is one; missing embeddings are computed and kept first.
+        """
+        rows, places = self.embeddings(), {id_: index for index, id_ in enumerate(self.ids)}
+        if self._store is not None:
+            found = self._store.nearest(self.encoder.fingerprint(), vector, count, places.keys())
+        else:
+            scored = sorted((-float(row @ vector), id_) for row, id_ in zip(rows, self.ids, strict=True))
+            found = [(id_, -score) for score, id_ in scored[:count]]
+        return [(self._keyframes[places[id_]], score) for id_, score in found]
 
     def text_similarity(self, text: str) -> NDArray[np.float32]:
         """Return the cosine of ``text`` with every keyframe, (n,)."""
         vector = self.encoder.encode_texts([text])[0]
         # Not `@`: on a busy machine, threads that share this small product wait a hundred times as long as it takes.
         return np.asarray(np.einsum("ij,j->i", self.embeddings(), vector), dtype=np.float32)
-
-
-def in_story_order(keyframes: Iterable[Keyframe]) -> list[Keyframe]:
-    """Return keyframes by position, frame, id and shot: independent of how they were stored."""
-    return sorted(keyframes, key=attrgetter("position", "frame", "id", "shot"))
 
 
 class MemoryPolicy(Plugin[SettingsT]):
@@ -235,8 +213,18 @@ class MemoryPolicy(Plugin[SettingsT]):
 
     @abstractmethod
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
-        """Choose at most ``budget`` keyframes of ``view``, without repeats, in the order the backbone gets them."""
+        """Choose at most ``budget`` keyframes of ``view``, without repeats, in the order the backbone gets them.
+
+        A policy may say why it chose one, for ``storymem status``: ``keyframe.because("shows Anna")``.
+        """
 
     def admit(self, shot: BoardShot, candidates: Sequence[Keyframe], view: MemoryView) -> Sequence[Keyframe]:
         """Choose which of a finished shot's candidates are remembered. The default is all of them."""
         return candidates
+
+    def notice(self, board: Storyboard) -> str:
+        """Return what the user should know of this policy and this story, in one line; empty if nothing.
+
+        Said once, when the run starts: for example that a policy by entities found none.
+        """
+        return ""

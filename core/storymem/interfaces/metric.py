@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from storymem.interfaces.memory import Keyframe
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.media.clip import Clip
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.clip import Clip
+from storymem.values.keyframe import Keyframe
+from storymem.values.storyboard import BoardShot, Storyboard
 
 
 @dataclass(frozen=True, slots=True)

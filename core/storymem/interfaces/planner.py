@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.script.models import Entity, StoryScript
+from storymem.values.script import Entity, StoryScript
 
 
 @dataclass(frozen=True, slots=True)

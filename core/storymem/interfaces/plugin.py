@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from abc import ABC
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, get_args, get_origin
 
@@ -85,3 +85,18 @@ class Plugin(ABC, Generic[SettingsT]):
 
     def close(self) -> None:
         """Release what the plugin holds (devices, connections). Called once, when the run ends."""
+
+
+#: Builds a plugin by kind ("policy", "filter", ...), name and settings.
+BuildPlugin = Callable[[str, str, Mapping[str, Any]], Plugin[Any]]
+
+
+class BuildsPlugins(ABC):
+    """Mixed into plugins that are made of other plugins, such as a composition of policies."""
+
+    @abstractmethod
+    def build_parts(self, build: BuildPlugin) -> None:
+        """Build the parts. Called once, before anything else, by the host that knows the run's plugins.
+
+        Parts are found as the run finds its plugins: installed ones and local files alike.
+        """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from storymem.errors import SettingsError
 from storymem.interfaces.encoder import ImageTextEncoder
-from storymem.interfaces.memory import Keyframe
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip, pixel_hash
+from storymem.values.keyframe import Keyframe
+from storymem.values.work import Rejection, ShotRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +38,6 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """One frame refused by one filter."""
-
-    frame: int
-    filter: str
-    score: float
-    threshold: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A proposed keyframe: its index in the clip, and scores by name."""
-
-    frame: int
-    scores: Mapping[str, float] = field(default_factory=dict)
-
-
 class ClipContext:
     """A finished clip and what its selection may look at.
 
@@ -71,6 +53,7 @@ class ClipContext:
         encoder: The run's encoder, if it has one.
         known: Embeddings by keyframe id that were computed before; new ones are added. A worker keeps one such
             table for all its shots, since each sees the keyframes of all earlier ones.
+        shot: The shot, as its keyframes will name it.
     """
 
     def __init__(
@@ -80,18 +63,32 @@ class ClipContext:
         memory: Sequence[Keyframe] = (),
         encoder: ImageTextEncoder | None = None,
         known: dict[str, NDArray[np.float32]] | None = None,
+        shot: ShotRef | None = None,
     ) -> None:
         self.clip = clip
         self.first = first
         self.memory = memory
         self._encoder = encoder
         self._known = {} if known is None else known
+        self._shot = shot or ShotRef("clip", 0)
+        self._ids: dict[int, str] = {}
+
+    def id_of(self, frame: int) -> str:
+        """Return the content id of a frame: its pixel hash, computed once."""
+        if frame not in self._ids:
+            self._ids[frame] = pixel_hash(self.clip.frames[frame])
+        return self._ids[frame]
+
+    def keyframe(self, frame: int, scores: Mapping[str, float] | None = None) -> Keyframe:
+        """Return a frame of the clip as the keyframe that a selector proposes."""
+        shot = self._shot
+        return Keyframe(self.id_of(frame), shot.id, shot.position, frame, shot.entities, dict(scores or {}))
 
     @property
     def encoder(self) -> ImageTextEncoder:
         """The run's encoder; raises :class:`SettingsError` if it has none."""
         if self._encoder is None:
-            raise SettingsError("encoder: this selector or filter needs one; set encoder, e.g. encoder=clip")
+            raise SettingsError("encoder: this selector or filter needs one; see storymem plugins encoder")
         return self._encoder
 
     @cached_property
@@ -170,5 +167,8 @@ class KeyframeSelector(Plugin[SettingsT]):
     needs_encoder: bool = False
 
     @abstractmethod
-    def select(self, context: ClipContext, gate: FrameGate) -> Sequence[Candidate]:
-        """Return candidates in frame order, all of which pass ``gate``. May be empty."""
+    def select(self, context: ClipContext, gate: FrameGate) -> Sequence[Keyframe]:
+        """Return keyframes in frame order, made by :meth:`ClipContext.keyframe`, all of which pass ``gate``.
+
+        May be empty. The engine adds the filters' scores.
+        """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from storymem.interfaces.plugin import Plugin, SettingsT
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 
 
 class Transition(Plugin[SettingsT]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -10,19 +9,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from storymem.errors import MediaError
-from storymem.media.clip import Frames, check_frames
+from storymem.values.clip import Frames
+from storymem.values.picture import encode_png
 from storymem.media.files import writing
 
 #: Longest side of an accepted reference image, in pixels.
 MAX_SIDE = 8192
-
-
-def encode_png(frame: Frames) -> bytes:
-    """Return ``frame``, uint8 RGB (H, W, 3), as the bytes of a PNG file. Lossless and deterministic."""
-    check_frames(frame, 3, "picture")
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, format="PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def write_png(path: Path, frame: Frames) -> None:
@@ -36,15 +28,6 @@ def write_png(path: Path, frame: Frames) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def read_png(path: Path) -> Frames:
-    """Read a picture written by :func:`encode_png`: uint8 RGB (H, W, 3)."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise MediaError(f"{path}: cannot be read as a picture ({error})") from error
 
 
 def read_reference(path: Path) -> Frames:

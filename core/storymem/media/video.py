@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, cast
 import numpy as np
 
 from storymem.errors import MediaError
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip, Frames
 
 if TYPE_CHECKING:
     import av

@@ -20,7 +20,7 @@ from typing import Any
 import pluggy
 
 from storymem.errors import PluginError
-from storymem.interfaces import Plugin
+from storymem.interfaces import BuildsPlugins, Plugin
 from storymem.plugin import spec
 from storymem.plugin.kinds import HOOKS, Kind
 from storymem.plugin.registry import Owner, Register, Registration, Registry
@@ -59,7 +59,14 @@ class PluginHost:
 
     def build(self, kind: Kind, name: str, settings: Mapping[str, Any]) -> Plugin[Any]:
         """Build a plugin by name; see :meth:`find` and :meth:`Registration.build` for errors."""
-        return self.find(kind, name).build(settings)
+        plugin = self.find(kind, name).build(settings)
+        self.connect(plugin)
+        return plugin
+
+    def connect(self, plugin: Plugin[Any]) -> None:
+        """Let a plugin that is made of other plugins build them from this host."""
+        if isinstance(plugin, BuildsPlugins):
+            plugin.build_parts(lambda kind, name, settings: self.build(Kind(kind), name, settings))
 
     def find(self, kind: Kind, name: str) -> Registration:
         """Return a registration.

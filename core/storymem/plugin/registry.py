@@ -43,6 +43,7 @@ class Registration:
         install: What to install when one of them is missing.
         summary: One line for listings.
         suggests: Run settings that suit it, used where nothing else is said; see :meth:`Registry.suggestions`.
+        default_for: Settings keys of which it is the default.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Registration:
     install: str = ""
     summary: str = ""
     suggests: Mapping[str, Any] = field(default_factory=dict)
+    default_for: tuple[str, ...] = ()
 
     def missing(self) -> list[str]:
         """Return the required modules that are not installed, without importing any."""
@@ -105,6 +107,10 @@ def _import(target: str, label: str) -> Any:
         raise PluginError(f"{label}: importing {target} failed: {error}") from error
 
 
+#: Settings keys that hold lists of plugins.
+LIST_KEYS = ("filters", "accept.filters")
+
+
 class Register:
     """Given to a hook: call it once per plugin, ``register(name, PluginClass)``."""
 
@@ -121,6 +127,7 @@ class Register:
         install: str = "",
         summary: str = "",
         suggests: Mapping[str, Any] | None = None,
+        default_for: Sequence[str] = (),
     ) -> None:
         """Register a plugin of this hook's kind.
 
@@ -134,13 +141,24 @@ class Register:
             summary: One line for listings; the first line of the class docstring if not given.
             suggests: For backbones: run settings by key that suit it, such as the encoder trained with it. They
                 are used where no file, option or program says otherwise.
+            default_for: Settings keys whose value it is where nothing is said. The built-in plugins use it, so that
+                the core need not know their names.
         """
         model = settings or (PluginSettings if isinstance(plugin, str) else plugin.Settings)
         if not summary and isinstance(plugin, type):
             summary = (plugin.__doc__ or "").strip().split("\n")[0]
         self._add(
             Registration(
-                self._kind, name, plugin, model, self._owner, tuple(requires), install, summary, dict(suggests or {})
+                self._kind,
+                name,
+                plugin,
+                model,
+                self._owner,
+                tuple(requires),
+                install,
+                summary,
+                dict(suggests or {}),
+                tuple(default_for),
             )
         )
 
@@ -190,6 +208,24 @@ class Registry:
         """Return the run settings a backbone suggests; none for an unknown one."""
         entry = self.get(Kind.BACKBONE, backbone)
         return entry.suggests if entry else {}
+
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the plugin behind every settings key where nothing is said: a name, or a list for lists of plugins.
+
+        ``policy with entities`` is the policy of stories whose shots list entities, ``accept.filters`` what an accept
+        gate judges by.
+        """
+        found: dict[str, Any] = {key: [] for key in LIST_KEYS}
+        for entry in self:
+            for key in entry.default_for:
+                if key in LIST_KEYS:
+                    found[key].append(entry.name)
+                elif key in found:
+                    other = self.get(entry.kind, found[key])
+                    raise PluginError(f"{key}: both {entry.owner} and {other and other.owner} want to be the default")
+                else:
+                    found[key] = entry.name
+        return found
 
     def unknown(self, kind: Kind, name: str) -> str:
         """Return the message for a name that nobody registered."""

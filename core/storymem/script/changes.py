@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, JsonValue
 
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 
 
 class ChangeKind(StrEnum):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from storymem.errors import ScriptError
 from storymem.script.mentions import with_look
-from storymem.script.models import Scene, Shot, StoryScript
+from storymem.values.script import Scene, Shot, StoryScript
 from storymem.validation import describe
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from storymem.script import rules
 from storymem.script.findings import Finding, Severity
 from storymem.script.mentions import TokenCounter, estimate_tokens
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 
 __all__ = ["Finding", "Severity", "apply_fixes", "has_errors", "lint"]
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 from storymem.errors import ScriptError
 from storymem.interfaces.format import ScriptFormat
 from storymem.plugin import Kind, PluginHost
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_path
 from storymem.validation import describe

@@ -7,10 +7,11 @@ that put space between them; in others, such as Chinese and Japanese, a look mus
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
-from storymem.script.models import Entity, Shot, StoryScript
+from storymem.values.script import Entity, Shot, StoryScript
 
 #: How many tokens a text takes.
 TokenCounter = Callable[[str], int]
@@ -36,6 +37,15 @@ def estimate_tokens(text: str) -> int:
     punctuation mark, and one for every character outside ASCII.
     """
     return sum(-(-len(piece) // 6) for piece in _PIECE.findall(text))
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are the same to a reader: in any Unicode form, case and spacing."""
+    return _name_form(one) == _name_form(other)
+
+
+def _name_form(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def mentions(prompt: str, entity: Entity) -> bool:

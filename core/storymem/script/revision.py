@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storymem.errors import ScriptError
 from storymem.script.edits import change_shot, locate, with_ids
-from storymem.script.models import Entity, Prompt, Scene, Shot, StoryScript
+from storymem.values.script import Entity, Prompt, Scene, Shot, StoryScript
 from storymem.validation import describe
 
 

@@ -10,7 +10,7 @@ from storymem.errors import ScriptError
 from storymem.script.edits import AddLook, DropEntity, ListEntity, MakeCut
 from storymem.script.findings import Finding, Severity
 from storymem.script.mentions import TokenCounter, mentions, missing_looks, negated, with_look
-from storymem.script.models import Entity, EntityKind, Shot, StoryScript
+from storymem.values.script import Entity, EntityKind, Shot, StoryScript
 from storymem.script.references import reference_path
 from storymem.script.wishes import WISHES
 

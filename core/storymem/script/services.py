@@ -16,7 +16,7 @@ from storymem.interfaces import Brief, ScriptFormat, ScriptPlanner
 from storymem.plugin import Kind, PluginHost
 from storymem.script.edits import with_ids
 from storymem.script.loader import parse_script
-from storymem.script.models import Entity, StoryScript
+from storymem.values.script import Entity, StoryScript
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_name, reference_path
 from storymem.script.revision import ScriptReviser

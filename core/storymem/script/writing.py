@@ -15,7 +15,7 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from storymem.errors import ScriptError
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 
 #: Control characters and line breaks other than \\n.
 _UNQUOTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from storymem.script.models import Seed
+from storymem.values.script import Seed
 
 
 class PluginChoice(BaseModel):
@@ -52,16 +53,12 @@ def _size(value: Any) -> Any:
 Size = Annotated[tuple[int, int], BeforeValidator(_size)]
 
 
-def _choice(name: str) -> Any:
-    return Field(default_factory=lambda: PluginChoice(name=name))
-
-
 class AcceptSettings(BaseModel):
     """The accept gate: clips that fail are made again with another seed, and the best attempt is kept.
 
     Attributes:
         attempts: Most clips to make for one shot; each costs a whole generation.
-        filters: Frame filters that judge the clip.
+        filters: Frame filters that judge the clip; the built-in ones if none are given.
         share: Share of the sampled frames that must pass all filters.
         samples: How many frames to look at.
     """
@@ -69,23 +66,25 @@ class AcceptSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    filters: Annotated[tuple[PluginChoice, ...], Field(min_length=1)] = (PluginChoice(name="exposure"),)
+    filters: tuple[PluginChoice, ...] = ()
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     samples: Annotated[int, Field(ge=1, le=100)] = 5
 
 
 class RunSettings(BaseModel):
-    """The settings of one run.
+    """The settings of one run. Plugins that are not chosen are filled in by :func:`storymem.settings.resolve`.
 
     Attributes:
         backbone: The video model.
-        policy: Which keyframes are remembered and recalled.
-        budget: Most keyframes recalled for a shot; memory costs time (8 to 10 is what M2V was trained for).
+        policy: Which keyframes are remembered and recalled; by default one by entities where the script lists them.
+        budget: Most keyframes recalled for a shot; memory costs time (8 to 10 is what M2V was trained for). The
+            default is lowered to what the backbone takes.
         selector: Which frames of a finished shot are proposed as keyframes.
         filters: What refuses frames, in this order.
         encoder: The image-text model shared by selector, filters and policy; None if nothing needs one.
         accept: Makes clips again that fail its filters; None keeps every clip. Only accepted shots write memory.
         store: Where keyframes and embeddings are kept.
+        library: Folder of the cast library: entities that stories share, with their pictures; None for none.
         cut: Transition into shots that are cuts and name no transition.
         continuation: Transition into shots that are not cuts and name no transition.
         size: (width, height) in pixels, or ``"832x480"``; None for the backbone's default.
@@ -102,20 +101,21 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backbone: PluginChoice = _choice("tiny")
-    policy: PluginChoice = _choice("sink_recent")
+    backbone: PluginChoice
+    policy: PluginChoice
     budget: Annotated[int, Field(ge=0, le=1000)] = 8
-    selector: PluginChoice = _choice("uniform")
-    filters: tuple[PluginChoice, ...] = (PluginChoice(name="exposure"), PluginChoice(name="sharpness"))
+    selector: PluginChoice
+    filters: tuple[PluginChoice, ...]
     encoder: PluginChoice | None = None
     accept: AcceptSettings | None = None
-    store: PluginChoice = _choice("sqlite")
-    cut: PluginChoice = _choice("cut")
-    continuation: PluginChoice = _choice("first_frame")
+    store: PluginChoice
+    library: Path | None = None
+    cut: PluginChoice
+    continuation: PluginChoice
     size: Size | None = None
     frames: Annotated[int, Field(ge=1, le=100_000)] | None = None
     seed: Seed | None = None
-    executor: PluginChoice = _choice("thread")
+    executor: PluginChoice
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     shot_timeout: Annotated[float, Field(gt=0)] | None = None
     master: Literal["lossless", "small"] = "lossless"

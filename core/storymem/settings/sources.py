@@ -6,10 +6,10 @@ Every key remembers its source, so that ``storymem config`` can say why a value 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -30,14 +30,14 @@ class Layer:
     values: Mapping[str, Any]
 
 
-#: Given a backbone's name, the run settings it suggests.
-Suggestions = Callable[[str], Mapping[str, Any]]
+class Catalogue(Protocol):
+    """What is known of the plugins there are, such as :class:`storymem.plugin.registry.Registry`."""
 
+    def defaults(self) -> Mapping[str, Any]:
+        """Return the plugin behind every settings key where nothing is said."""
 
-def no_suggestions(backbone: str) -> Mapping[str, Any]:
-    """Suggest nothing, whatever the backbone."""
-    del backbone
-    return {}
+    def suggestions(self, backbone: str) -> Mapping[str, Any]:
+        """Return the run settings that a backbone suggests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,10 @@ class Resolved:
     settings: RunSettings
     origins: Mapping[str, str]
     explicit: Mapping[str, Any]
+
+    def chose(self, key: str) -> bool:
+        """Whether some source gave a value for ``key`` or for a setting of its plugin."""
+        return any(origin == key or origin.startswith(f"{key}.") for origin in self.origins)
 
 
 def file_layer(path: Path) -> Layer:
@@ -104,33 +108,56 @@ def parse_value(text: str) -> Any:
     return table["value"] if len(table) == 1 else text
 
 
-def resolve(layers: Sequence[Layer], suggestions: Suggestions) -> Resolved:
+def resolve(layers: Sequence[Layer], catalogue: Catalogue, suggest: bool = True) -> Resolved:
     """Merge layers, later ones winning, over what the chosen backbone suggests, and validate the result.
+
+    Args:
+        layers: Sources, the weakest first.
+        catalogue: Names the default plugins, and what backbones suggest.
+        suggest: Whether the backbone's suggestions count.
 
     Raises:
         SettingsError: Names the key, the reason, and the source of the bad value.
     """
-    explicit, _ = _merge(layers)
+    defaults = catalogue.defaults()
+    explicit, _ = _merge(layers, defaults)
     backbone = explicit.get("backbone")
-    name = backbone.get("name") if isinstance(backbone, dict) else None
-    name = str(name or _default_name("backbone"))
-    merged, origins = _merge([Layer(f"backbone {name}", suggestions(name)), *layers])
+    name = str((backbone.get("name") if isinstance(backbone, dict) else None) or defaults.get("backbone"))
+    suggested = [Layer(f"backbone {name}", catalogue.suggestions(name))] if suggest else []
+    merged, origins = _merge([*suggested, *layers], defaults)
     try:
-        return Resolved(RunSettings.model_validate(merged), origins, explicit)
+        return Resolved(RunSettings.model_validate(_filled(merged, defaults)), origins, explicit)
     except ValidationError as error:
         raise SettingsError(f"{describe(error)}{_blame(error, origins)}") from error
 
 
-def _merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+def _filled(merged: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the default plugin under every key that says nothing."""
+    known = {key: name for key, name in defaults.items() if key in RunSettings.model_fields}
+    filled = {**known, **merged}
+    accept = filled.get("accept")
+    if isinstance(accept, Mapping) and not accept.get("filters"):
+        filled["accept"] = {**accept, "filters": defaults.get("accept.filters", [])}
+    return filled
+
+
+def _merge(layers: Sequence[Layer], defaults: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
         for key, value in layer.values.items():
-            _merge_key(merged, origins, key, value, layer.source)
+            _merge_key(merged, origins, key, _plain(value), layer.source, defaults)
     return merged, origins
 
 
-def _merge_key(merged: dict[str, Any], origins: dict[str, str], key: str, value: Any, source: str) -> None:
+def _merge_key(
+    merged: dict[str, Any],
+    origins: dict[str, str],
+    key: str,
+    value: Any,
+    source: str,
+    defaults: Mapping[str, Any],
+) -> None:
     if key not in CHOICE_KEYS:
         merged[key], origins[key] = value, source
         return
@@ -140,7 +167,7 @@ def _merge_key(merged: dict[str, Any], origins: dict[str, str], key: str, value:
         return
     current = merged.get(key)
     if not isinstance(current, dict):
-        current = {"name": _default_name(key)}
+        current = {"name": defaults.get(key)}
     if "name" in table and table["name"] != current["name"]:
         current = {}
         for stale in [o for o in origins if o.startswith(f"{key}.")]:
@@ -149,9 +176,9 @@ def _merge_key(merged: dict[str, Any], origins: dict[str, str], key: str, value:
     origins.update({f"{key}.{inner}": source for inner in table})
 
 
-def _default_name(key: str) -> str | None:
-    default = getattr(RunSettings(), key)
-    return default.name if default else None
+def _plain(value: Any) -> Any:
+    """Return a path as text: settings are plain data until they are validated."""
+    return str(value) if isinstance(value, Path) else value
 
 
 def _assign(values: dict[str, Any], path: Sequence[str], value: Any, what: str) -> None:

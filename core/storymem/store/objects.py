@@ -1,5 +1,6 @@
 """Content-addressed files: written aside, synced, renamed into place, checked when read.
 
+Nothing here deletes a file: what is damaged or belongs to nobody is moved to a quarantine, with the reason beside it.
 Knows nothing about what the files mean.
 """
 
@@ -7,13 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from storymem.errors import DamagedFile
+from storymem.errors import DamagedFile, RunStoreError
+from storymem.values.files import FileRef
 
 _CHUNK = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+#: Suffix of the text beside a quarantined file that says why it is there.
+REASON = ".why.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +33,6 @@ class FileRecord:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A finished file that is still in the temporary folder."""
-
-    path: Path
-    digest: str
-
-
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
@@ -43,27 +42,22 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def file_digest_or_none(path: Path) -> str | None:
-    """Return the SHA-256 of a file's bytes, or None if it cannot be read."""
-    try:
-        return file_digest(path)
-    except OSError:
-        return None
-
-
-def verified(path: Path, digest: str) -> Path:
-    """Return ``path`` after checking its bytes.
+def verified(file: FileRef) -> Path:
+    """Return the path of a file after checking its bytes.
 
     Raises:
-        DamagedFile: It is missing or its bytes are not what was recorded.
+        DamagedFile: It is gone, or its bytes are not what was recorded.
+        RunStoreError: It cannot be read now. That says nothing about its content, so nothing is to be made again.
     """
     try:
-        actual = file_digest(path)
+        actual = file_digest(file.path)
+    except FileNotFoundError as error:
+        raise DamagedFile(f"{file.path}: is gone", file.digest) from error
     except OSError as error:
-        raise DamagedFile(f"{path}: cannot be read: {error.strerror}", digest) from error
-    if actual != digest:
-        raise DamagedFile(f"{path}: does not have its recorded content", digest)
-    return path
+        raise RunStoreError(f"{file.path}: cannot be read: {error.strerror}; nothing was changed, try again") from error
+    if actual != file.digest:
+        raise DamagedFile(f"{file.path}: does not have its recorded content", file.digest)
+    return file.path
 
 
 def sync_folder(folder: Path) -> None:
@@ -78,16 +72,28 @@ def sync_folder(folder: Path) -> None:
 
 
 class ObjectStore:
-    """Files named by their content, under ``folder``."""
+    """Files named by their content.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where they are.
+        quarantine: Where damaged and stray files are moved.
+    """
+
+    def __init__(self, folder: Path, quarantine: Path) -> None:
         self.folder = folder
+        self.quarantine = quarantine
 
     def path(self, digest: str, suffix: str) -> Path:
-        """Return where a file with this digest belongs."""
+        """Return where a file with this digest belongs.
+
+        Raises:
+            RunStoreError: Digest or suffix are not of their form, as in a database that somebody changed.
+        """
+        if not (_DIGEST.fullmatch(digest) and _SUFFIX.fullmatch(suffix)):
+            raise RunStoreError(f"{self.folder}: {digest + suffix!r} is no name of a stored file; the run is damaged")
         return self.folder / f"{digest}{suffix}"
 
-    def adopt(self, files: Sequence[NewFile]) -> list[FileRecord]:
+    def adopt(self, files: Sequence[FileRef]) -> list[FileRecord]:
         """Move finished, synced files into place, durably."""
         records = []
         for new in files:
@@ -100,19 +106,45 @@ class ObjectStore:
         return records
 
     def intact(self, record: FileRecord) -> bool:
-        """Whether a file is what was recorded: by size and time, and by content where those differ."""
+        """Whether a file is what was recorded: by size and time, and by content where the time differs.
+
+        Raises:
+            RunStoreError: The file cannot be read now, which says nothing about its content.
+        """
         path = self.path(record.digest, record.suffix)
         try:
             stat = path.stat()
-        except OSError:
+            if (stat.st_size, stat.st_mtime_ns) == (record.size, record.mtime_ns):
+                return True
+            return stat.st_size == record.size and file_digest(path) == record.digest
+        except FileNotFoundError:
             return False
-        if (stat.st_size, stat.st_mtime_ns) == (record.size, record.mtime_ns):
-            return True
-        return stat.st_size == record.size and file_digest(path) == record.digest
+        except OSError as error:
+            raise RunStoreError(f"{path}: cannot be read: {error.strerror}; nothing was changed, try again") from error
 
-    def sweep(self, known: set[str]) -> list[Path]:
-        """Delete files whose digest is not in ``known``; return them. Folders are not ours and stay."""
-        strays = [p for p in self.folder.iterdir() if p.stem not in known and not p.is_dir()]
-        for stray in strays:
-            stray.unlink()
-        return strays
+    def strays(self, known: set[str]) -> list[Path]:
+        """Return files whose digest is not in ``known``. Folders are not ours."""
+        return sorted(p for p in self.folder.iterdir() if p.stem not in known and not p.is_dir())
+
+    def named(self, digest: str) -> Iterator[Path]:
+        """Yield the files of this digest, whatever their suffix."""
+        if not _DIGEST.fullmatch(digest):
+            raise RunStoreError(f"{self.folder}: {digest!r} is no name of a stored file; the run is damaged")
+        return self.folder.glob(f"{digest}.*")
+
+    def set_aside(self, paths: Iterable[Path], reason: str) -> None:
+        """Move files to the quarantine, with the reason beside each."""
+        for path in paths:
+            self.quarantine.mkdir(exist_ok=True)
+            target = self.quarantine / path.name
+            number = 1
+            while target.exists():  # an earlier version of the same file is there already
+                target = self.quarantine / f"{path.stem}~{number}{path.suffix}"
+                number += 1
+            target.with_name(target.name + REASON).write_text(reason + "\n", "utf-8")
+            path.replace(target)
+
+    def delete(self, paths: Iterable[Path]) -> None:
+        """Delete files for good. Only for what the user asked to be deleted (``storymem prune``)."""
+        for path in paths:
+            path.unlink()

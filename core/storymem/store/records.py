@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from storymem.interfaces.selection import Rejection
 from storymem.store.objects import FileRecord
+from storymem.values.keyframe import Keyframe
+from storymem.values.work import Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Take:
         width: Pixels.
         height: Pixels.
         fps: Frames per second.
-        request: What made it, readable: prompt, seed, mode, recalled keyframes, ...
+        request: What made it, readable: prompt, seed, mode, ...
+        recalled: The pictures it was shown, in recall order, whatever is remembered of their shots today.
         pinned: Whether the user fixed this take.
         created: UTC, ISO 8601.
         seconds: Time the backbone took.
@@ -40,52 +42,23 @@ class Take:
     height: int
     fps: int
     request: Mapping[str, Any]
+    recalled: tuple[Keyframe, ...]
     pinned: bool
     created: str
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class StoredKeyframe:
-    """A keyframe admitted by a selection: pixel hash, frame index, file digest and scores."""
-
-    id: str
-    frame: int
-    digest: str
-    scores: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Selection:
-    """The outcome of choosing keyframes from one clip with given settings and visible memory."""
+    """The outcome of choosing keyframes from one clip with given settings and visible memory.
+
+    The keyframes themselves are in the memory store, under ``key`` as their owner; here are their ids.
+    """
 
     key: str
     shot: str
-    keyframes: tuple[StoredKeyframe, ...]
+    keyframes: tuple[str, ...]
     rejections: tuple[Rejection, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ShotCommit:
-    """Everything one finished shot adds, written in one transaction.
-
-    Attributes:
-        take: New or existing.
-        view_key: Key of the viewing copy.
-        view: Its digest.
-        selection: New or existing; None if choosing keyframes failed.
-        first: Number of frames at the start that repeat the previous shot.
-        position: Place in the story.
-        files: Files moved into place for it.
-    """
-
-    take: Take
-    view_key: str
-    view: str
-    selection: Selection | None
-    first: int
-    position: int
-    files: tuple[FileRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +70,7 @@ class CurrentShot:
         position: Place in the story.
         take: Number of the take in the film.
         view: Digest of its viewing copy.
+        tail: Digest of the frames it hands over; empty if the next shot is a cut.
         selection: Key of the selection its keyframes come from.
         first: Number of frames at the start of the take that repeat the previous shot.
     """
@@ -105,8 +79,30 @@ class CurrentShot:
     position: int
     take: int
     view: str
+    tail: str
     selection: str
     first: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShotCommit:
+    """Everything one finished shot adds, written in one transaction.
+
+    Attributes:
+        take: New or existing.
+        derived: Digests by key of files made from the clip: viewing copy and tail.
+        selection: New or existing; None if choosing keyframes failed.
+        pictures: File digests of the selection's keyframes by id.
+        current: What the shot is now; None if choosing keyframes failed.
+        files: Files moved into place for it.
+    """
+
+    take: Take
+    derived: Mapping[str, str]
+    selection: Selection | None
+    pictures: Mapping[str, str]
+    current: CurrentShot | None
+    files: tuple[FileRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)

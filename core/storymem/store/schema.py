@@ -1,4 +1,8 @@
-"""The run database's tables. Rows have natural keys, so they do not depend on the order shots finished in."""
+"""The run database's tables. Rows have natural keys, so they do not depend on the order shots finished in.
+
+Versions: before 1.0 a folder of another schema is refused with one line that says what to do; from 1.0 on, a folder of
+an older schema is migrated when it is opened for writing (docs/development.md has the policy).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from pathlib import Path
 
 from storymem.errors import RunStoreError
 
-#: Raise with every change of the tables; older folders are refused with a clear message, never guessed at.
-SCHEMA_VERSION = 1
+#: Raise with every change of the tables; other folders are refused with a clear message, never guessed at.
+SCHEMA_VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -21,21 +25,34 @@ CREATE TABLE takes (
   request TEXT NOT NULL, pinned INTEGER NOT NULL DEFAULT 0, created TEXT NOT NULL, seconds REAL NOT NULL,
   PRIMARY KEY (shot, number), UNIQUE (shot, key)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE views (key TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE recalls (
+  shot TEXT NOT NULL, number INTEGER NOT NULL, ordinal INTEGER NOT NULL, id TEXT NOT NULL, source TEXT NOT NULL,
+  position INTEGER NOT NULL, frame INTEGER NOT NULL, entities TEXT NOT NULL, reason TEXT NOT NULL,
+  PRIMARY KEY (shot, number, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE derived (key TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE selections (
   key TEXT PRIMARY KEY, shot TEXT NOT NULL, rejections TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE keyframes (
-  selection TEXT NOT NULL, ordinal INTEGER NOT NULL, id TEXT NOT NULL, frame INTEGER NOT NULL,
-  digest TEXT NOT NULL, scores TEXT NOT NULL, PRIMARY KEY (selection, ordinal)
+  selection TEXT NOT NULL, ordinal INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (selection, ordinal)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE pictures (id TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE current (
-  shot TEXT PRIMARY KEY, position INTEGER NOT NULL, take INTEGER NOT NULL, view TEXT NOT NULL,
+  shot TEXT PRIMARY KEY, position INTEGER NOT NULL, take INTEGER NOT NULL, view TEXT NOT NULL, tail TEXT NOT NULL,
   selection TEXT NOT NULL, first INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE failures (shot TEXT PRIMARY KEY, error TEXT NOT NULL, created TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE failures (
+  shot TEXT PRIMARY KEY, error TEXT NOT NULL, details TEXT NOT NULL, created TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE overrides (shot TEXT PRIMARY KEY, seed INTEGER, prompt TEXT) STRICT, WITHOUT ROWID;
 CREATE TABLE published (name TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+#: Everything a row of another table refers to.
+REFERRED = """
+SELECT master FROM takes UNION SELECT digest FROM derived UNION
+SELECT digest FROM pictures WHERE id IN (SELECT id FROM keyframes UNION SELECT id FROM recalls)
 """
 
 
@@ -43,7 +60,7 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     """Open the database; with ``create``, make it if it is not there.
 
     Raises:
-        RunStoreError: It cannot be opened, is damaged, or was written by a newer version.
+        RunStoreError: It cannot be opened, is damaged, or was written by another version.
     """
     try:
         connection = sqlite3.connect(path, isolation_level=None)
@@ -62,6 +79,13 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
         raise RunStoreError(f"{path}: cannot be used: {error}") from error
     if version != SCHEMA_VERSION:
         connection.close()
-        hint = "upgrade storymem" if version > SCHEMA_VERSION else "use another folder"
-        raise RunStoreError(f"{path}: has schema {version}, this version reads {SCHEMA_VERSION}; {hint}")
+        raise RunStoreError(_other_version(path, version))
     return connection
+
+
+def _other_version(path: Path, version: int) -> str:
+    if version > SCHEMA_VERSION:
+        hint = "upgrade storymem"
+    else:
+        hint = "it was made by an older storymem: finish it with that one, or render into another folder with --out"
+    return f"{path}: has schema {version}, this version reads {SCHEMA_VERSION}; {hint}"

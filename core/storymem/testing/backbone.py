@@ -11,7 +11,7 @@ import pytest
 from storymem.errors import Cancelled
 from storymem.interfaces import Backbone, Capabilities, GenerationRequest, Mode, Subject
 from storymem.interfaces.backbone import mode_of
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip, Frames
 from storymem.testing.contract import PluginContract, not_given
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from storymem.interfaces import ImageTextEncoder
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.strategies import frames
 

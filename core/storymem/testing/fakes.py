@@ -29,7 +29,7 @@ from storymem.interfaces import (
     PluginSettings,
     Progress,
 )
-from storymem.media.clip import Clip, Frames, pixel_hash
+from storymem.values.clip import Clip, Frames, pixel_hash
 
 _DIMENSION = 16
 

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from storymem.errors import ScriptError
 from storymem.interfaces import ScriptFormat
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.testing.contract import PluginContract, examples, not_given
 
 _SOURCE = Path("story.json")

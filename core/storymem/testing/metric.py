@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storymem.interfaces import FinishedShot, Metric
-from storymem.media.clip import Clip
-from storymem.storyboard import Storyboard
+from storymem.values.clip import Clip
+from storymem.values.storyboard import Storyboard
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.strategies import frames, storyboards
 

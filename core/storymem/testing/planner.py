@@ -8,8 +8,8 @@ import pytest
 
 from storymem.errors import Cancelled
 from storymem.interfaces import Brief, ScriptPlanner
-from storymem.script.models import Entity, StoryScript
-from storymem.storyboard import Storyboard
+from storymem.values.script import Entity, StoryScript
+from storymem.values.storyboard import Storyboard
 from storymem.testing.contract import PluginContract, not_given
 
 STORY = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from storymem.events import Event, ShotEvent
+from storymem.values.events import Event, ShotEvent
 from storymem.interfaces import EventSink, NoSettings
 
 EventT = TypeVar("EventT", bound=Event)

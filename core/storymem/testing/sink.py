@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-import storymem.events as all_events
-from storymem.events import Event, ShotEvent
+import storymem.values.events as all_events
+from storymem.values.events import Event, ShotEvent
 from storymem.interfaces import EventSink
 from storymem.testing.contract import PluginContract, not_given
 

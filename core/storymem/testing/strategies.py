@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from storymem.graph import ShotGraph, build_graph
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
 from storymem.interfaces.memory import REFERENCE_POSITION
-from storymem.media.clip import Clip, Frames
-from storymem.script.models import Entity, EntityKind, Scene, Shot, StoryScript
-from storymem.storyboard import BoardShot, Storyboard
+from storymem.values.clip import Clip, Frames
+from storymem.values.script import Entity, EntityKind, Scene, Shot, StoryScript
+from storymem.values.storyboard import BoardShot, Storyboard
 from storymem.testing.fakes import DictStore, FakeEncoder, hash_vector
 
 _NAMES = ("Anna", "Ben", "the harbour", "red kite", "Old Tom")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storymem.interfaces import Transition
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.strategies import frames
 

@@ -18,10 +18,10 @@ from storymem.interfaces import (
     MemoryView,
 )
 from storymem.interfaces.backbone import Capabilities
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem.plugin import Kind, PluginHost
-from storymem.script.models import Entity, Scene, Shot, StoryScript
-from storymem.storyboard import Storyboard
+from storymem.values.script import Entity, Scene, Shot, StoryScript
+from storymem.values.storyboard import Storyboard
 from storymem.testing import BackboneContract, FilterContract, PolicyContract
 
 from storymem_darkroom.last_seen import LastSeen

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from storymem.errors import PluginError, SettingsError
 from storymem.interfaces import ImageTextEncoder
-from storymem.media.clip import Frames, check_frames
+from storymem.values.clip import Frames, check_frames
 from storymem_plugins.encoders.pictures import Preprocessing, pick_device
 from storymem_plugins.encoders.settings import EncoderSettings
 from storymem_plugins.encoders.sharing import Shared

@@ -12,5 +12,5 @@ from storymem_plugins.executors.thread import ThreadExecutor
 def storymem_executors(register: Register) -> None:
     """Register serial, thread and process."""
     register("serial", SerialExecutor)
-    register("thread", ThreadExecutor)
+    register("thread", ThreadExecutor, default_for=("executor",))
     register("process", ProcessExecutor)

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from storymem.interfaces import ScriptFormat
 from storymem.script.loader import validate_script
-from storymem.script.models import Entity, EntityKind, StoryScript
+from storymem.values.script import Entity, EntityKind, StoryScript
 from storymem_plugins.formats.reading import Node
 from storymem_plugins.formats.st_bench import carried, dump_story, has_any, has_video_prompts, story
 

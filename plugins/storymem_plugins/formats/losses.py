@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from storymem.script.models import Shot, ShotOverrides, StoryScript
+from storymem.values.script import Shot, ShotOverrides, StoryScript
 
 _SHOT_PARTS: dict[str, Callable[[Shot], Any]] = {
     "cut": lambda shot: not shot.cut,

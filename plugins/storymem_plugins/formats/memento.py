@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from storymem.interfaces import ScriptFormat
 from storymem.script.loader import validate_script
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem_plugins.formats.reading import Node
 from storymem_plugins.formats.st_bench import carried, dump_story, has_any, has_video_prompts, story
 from storymem_plugins.formats.tags import entity, looks_after_tags, shown, tags_in

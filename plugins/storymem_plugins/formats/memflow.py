@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue
 
 from storymem.interfaces import PluginSettings, ScriptFormat
 from storymem.script.loader import validate_script
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem_plugins.formats.losses import lost_by_shots, lost_by_story
 from storymem_plugins.formats.reading import Node
 

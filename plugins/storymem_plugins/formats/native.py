@@ -1,4 +1,4 @@
-"""The project's own form: what :class:`storymem.script.models.StoryScript` validates. It holds everything."""
+"""The project's own form: what :class:`storymem.values.script.StoryScript` validates. It holds everything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from storymem.interfaces import ScriptFormat
 from storymem.script.loader import validate_script
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.script.writing import to_data
 from storymem_plugins.formats.reading import first_of
 

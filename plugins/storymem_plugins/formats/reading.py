@@ -13,7 +13,7 @@ from typing import NoReturn
 from pydantic import JsonValue
 
 from storymem.errors import ScriptError
-from storymem.script.models import MAX_PROMPT
+from storymem.values.script import MAX_PROMPT
 
 _TYPES = {
     dict: "a table",

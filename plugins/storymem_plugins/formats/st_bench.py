@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from storymem.interfaces import ScriptFormat
 from storymem.script.loader import validate_script
-from storymem.script.models import Shot, StoryScript
+from storymem.values.script import Shot, StoryScript
 from storymem_plugins.formats.losses import lost_by_shots, lost_by_story
 from storymem_plugins.formats.reading import Node, first_of
 

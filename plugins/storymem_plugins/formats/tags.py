@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import JsonValue
 
-from storymem.script.models import EntityKind
+from storymem.values.script import EntityKind
 
 #: ``[Person A]``, ``[Animal B]``, ``[character1]``; not ``[shot cut]`` and the like, which name no entity.
 TAG = re.compile(r"\[(?P<word>[A-Za-z]+)(?P<space>\s?)(?P<mark>[A-Z]|\d{1,3})\]")

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from storymem.interfaces import Brief
 from storymem.script.edits import DropEntity
 from storymem.script.lint import lint
-from storymem.script.models import Entity, Scene, Shot, StoryScript
+from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem_plugins.planning.answers import EntityAnswer, OutlineAnswer, ShotAnswer
 
 #: Memory keyframes of a usual run; only decides how many entities in a shot are worth a warning.

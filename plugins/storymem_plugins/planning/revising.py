@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from storymem.errors import ScriptError
 from storymem.script.edits import with_ids
 from storymem.script.mentions import estimate_tokens
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem.script.revision import apply_revision
 from storymem_plugins.planning.answers import RevisionAnswer, schema_of, with_enum
 from storymem_plugins.planning.asking import Asker

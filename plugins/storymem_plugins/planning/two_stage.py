@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from typing_extensions import TypeVar
 
 from storymem.interfaces import Brief, ScriptPlanner
-from storymem.script.models import Entity, Scene, StoryScript
+from storymem.values.script import Entity, Scene, StoryScript
 from storymem_plugins.planning.answers import OutlineAnswer, ShotAnswer, outline_answer, shots_answer
 from storymem_plugins.planning.asking import Asker
 from storymem_plugins.planning.assembling import ScenePlan, cast_of, scene_of, script_of

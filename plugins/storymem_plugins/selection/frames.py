@@ -13,7 +13,7 @@ from PIL import Image
 
 from storymem.errors import MediaError
 from storymem.interfaces import ClipContext, FrameGate
-from storymem.media.clip import Frames, pixel_hash
+from storymem.values.clip import Frames, pixel_hash
 
 
 def new_frames(context: ClipContext) -> range:

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from storymem.errors import PluginError
 from storymem.interfaces import ClipContext, FrameFilter, NotInFingerprint, PluginSettings, Verdict
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem.media.images import encode_png
 from storymem_plugins.selection.line_process import LineProcess, ProcessFailed
 

@@ -21,7 +21,7 @@ def storymem_keyframe_selectors(register: Register) -> None:
     register("diverse", DiverseSelector)
     register("scene_change", SceneChangeSelector)
     register("semantic", SemanticSelector)
-    register("uniform", UniformSelector)
+    register("uniform", UniformSelector, default_for=("selector",))
 
 
 @hookimpl
@@ -29,9 +29,9 @@ def storymem_frame_filters(register: Register) -> None:
     """Register the built-in filters."""
     register("aesthetic", AestheticFilter)
     register("duplicate", DuplicateFilter)
-    register("exposure", ExposureFilter)
+    register("exposure", ExposureFilter, default_for=("filters", "accept.filters"))
     register("hpsv3", HpsFilter)
-    register("sharpness", SharpnessFilter)
+    register("sharpness", SharpnessFilter, default_for=("filters",))
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 from storymem_plugins.selection.frames import first_good, from_middle, new_frames, thumbnail
 
 _SIDE = 64

@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path
 
 from storymem.errors import SettingsError
-from storymem.events import Event
+from storymem.values.events import Event
 from storymem.interfaces import EventSink, PluginSettings
 
 

@@ -10,7 +10,7 @@ from storymem_plugins.stores.sqlite import SqliteStore
 @hookimpl
 def storymem_memory_stores(register: Register) -> None:
     """Register the built-in memory stores; the one that needs a further library is imported when it is used."""
-    register("sqlite", SqliteStore)
+    register("sqlite", SqliteStore, default_for=("store",))
     register(
         "lancedb",
         "storymem_plugins.stores.lancedb:LanceStore",

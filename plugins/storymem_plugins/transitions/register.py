@@ -9,7 +9,7 @@ from storymem_plugins.transitions.builtin import Cut, Dissolve, FirstFrame, Moti
 @hookimpl
 def storymem_transitions(register: Register) -> None:
     """Register all built-in transitions."""
-    register("cut", Cut)
-    register("first_frame", FirstFrame)
+    register("cut", Cut, default_for=("cut",))
+    register("first_frame", FirstFrame, default_for=("continuation",))
     register("motion", Motion)
     register("dissolve", Dissolve)

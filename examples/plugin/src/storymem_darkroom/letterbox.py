@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 from storymem.interfaces import ClipContext, FrameFilter, PluginSettings, Verdict
-from storymem.media.clip import Frames
+from storymem.values.clip import Frames
 
 
 class LetterboxSettings(PluginSettings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from storymem.errors import PluginError
 from storymem.interfaces import Backbone, Capabilities, GenerationRequest, PluginSettings, Progress
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip, Frames
 from storymem.plugin import Kind, PluginHost
 from storymem.settings import PluginChoice
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storymem.script.models import Entity, EntityKind
+from storymem.values.script import Entity, EntityKind
 from storymem_plugins.planning.outline.cast import shown_in
 from storymem_plugins.planning.outline.pronouns import meant_by, named_opening
 from storymem_plugins.planning.outline.sentences import Sentence

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from storymem.script.mentions import mentions
-from storymem.script.models import Entity, EntityKind
+from storymem.values.script import Entity, EntityKind
 from storymem_plugins.planning.outline.words import CHARACTERS, NOT_ADJECTIVES, NOT_NAMES, OBJECTS, PLACES
 
 MAX_ENTITIES = 24

@@ -13,7 +13,7 @@ from itertools import pairwise
 from storymem.errors import ScriptError
 from storymem.interfaces import Brief, ScriptPlanner
 from storymem.script.mentions import missing_looks, with_look
-from storymem.script.models import Entity, Scene, Shot, StoryScript
+from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem_plugins.planning.dividing import allot, merge_down, split_evenly
 from storymem_plugins.planning.outline.beats import Beat, find_beats, scenes_of
 from storymem_plugins.planning.outline.cast import find_cast

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from storymem.script.models import Entity, EntityKind
+from storymem.values.script import Entity, EntityKind
 from storymem_plugins.planning.outline.words import CHARACTERS, IMPERSONAL, MEN, PEOPLE, WOMEN
 
 _PRONOUNS = {"he": "m", "him": "m", "his": "m", "she": "f", "her": "f", "hers": "f", "it": "n", "its": "n"}

@@ -37,20 +37,27 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something the user should know about this run, in one line; given once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShotStarted(ShotEvent):
     """A worker has the shot.
 
     Attributes:
         mode: t2v, m2v, mi2v or mm2v, or ``select`` where only keyframes are chosen.
         recalled: Recalled keyframes, as ``shot:frame``.
-        handed_over: How many frames of the shot before were handed over.
+        handover: How many frames of the shot before are handed over.
         seed: Of the first attempt.
         understood: What the backbone makes of the prompt, if it says.
     """
 
     mode: str
     recalled: tuple[str, ...]
-    handed_over: int
+    handover: int
     seed: int
     understood: str = ""
 
@@ -83,18 +90,27 @@ class KeyframesAdmitted(ShotEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotFinished(ShotEvent):
-    """The shot's take is committed. ``cached`` means that nothing had to be made."""
+    """The shot's take is committed.
+
+    Attributes:
+        take: Its number.
+        cached: Nothing had to be made.
+        recalled: What the take was shown, as ``shot:frame``, also if it was made long ago.
+        seconds: Time it took in this run.
+    """
 
     take: int
     cached: bool
+    recalled: tuple[str, ...]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotFailed(ShotEvent):
-    """The shot could not be made; ``error`` is one line."""
+    """The shot could not be made; ``error`` is one line, ``details`` the traceback of a plugin's bug."""
 
     error: str
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +140,18 @@ class FilmWritten(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The end, also after failures."""
+    """The end, also after failures.
+
+    Attributes:
+        made: Shots whose clip was made.
+        updated: Shots whose clip was there, and whose keyframes or viewing copy were made.
+        cached: Shots that needed nothing.
+        failed: Shots that could not be made.
+        seconds: Time of the whole run.
+    """
 
     made: int
+    updated: int
     cached: int
     failed: int
     seconds: float

@@ -1,4 +1,4 @@
-"""The plugins of a run, built and checked; and the recipe by which another process builds the same."""
+"""The plugins that make shots, built and checked; and what another process needs to build the same ones."""
 
 from __future__ import annotations
 
@@ -9,27 +9,42 @@ from typing import Any, TypeVar
 
 from storymem.engine.accept import AcceptGate
 from storymem.errors import PluginError, SettingsError
-from storymem.interfaces import (
-    Backbone,
-    FrameFilter,
-    ImageTextEncoder,
-    KeyframeSelector,
-    MemoryPolicy,
-    Plugin,
-)
+from storymem.interfaces import Backbone, FrameFilter, ImageTextEncoder, KeyframeSelector, Plugin
 from storymem.plugin import Kind, PluginHost
 from storymem.plugin.kinds import INTERFACES
 from storymem.settings import PluginChoice, RunSettings
 
 PluginT = TypeVar("PluginT", bound=Plugin[Any])
 
-#: Plugin instances given by an embedder instead of names, by settings key.
-Instances = Mapping[str, Plugin[Any]]
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Plugins given by an embedder as objects instead of names; never closed by the framework.
+
+    Attributes:
+        one: By settings key, for keys that hold one plugin.
+        filters: Frame filters by name, in place of those of the settings; None for those.
+        sinks: Further event sinks.
+    """
+
+    one: Mapping[str, Plugin[Any]] = field(default_factory=dict)
+    filters: Mapping[str, FrameFilter[Any]] | None = None
+    sinks: tuple[Plugin[Any], ...] = ()
+
+    def owns(self, plugin: object) -> bool:
+        """Whether a plugin was given, and so is the embedder's to close."""
+        given = (*self.one.values(), *(self.filters or {}).values(), *self.sinks)
+        return any(plugin is instance for instance in given)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the settings keys that were given as objects, for records and messages."""
+        filters = () if self.filters is None else ("filters",)
+        return (*sorted(self.one), *filters, *(("sinks",) if self.sinks else ()))
 
 
 @dataclass(frozen=True, slots=True)
-class Toolbox:
-    """What makes shots: one per worker process.
+class WorkerPlugins:
+    """What makes shots: one set per worker process.
 
     Attributes:
         backbone: The video model.
@@ -37,6 +52,7 @@ class Toolbox:
         filters: Refuse keyframes; by name, in order.
         encoder: Shared by selector, filters and policy; None if the run has none.
         accept: Judges whole clips; None accepts all.
+        given: What the embedder owns.
     """
 
     backbone: Backbone[Any]
@@ -44,23 +60,30 @@ class Toolbox:
     filters: Mapping[str, FrameFilter[Any]]
     encoder: ImageTextEncoder[Any] | None
     accept: AcceptGate | None = None
+    given: Instances = field(default_factory=Instances)
 
     @property
     def judges(self) -> Mapping[str, FrameFilter[Any]]:
         """The filters of the accept gate; none without one."""
         return self.accept.filters if self.accept else {}
 
+    @property
+    def compares(self) -> bool:
+        """Whether selecting compares pictures by their embeddings."""
+        choosing = (self.selector, *self.filters.values(), *self.judges.values())
+        return any(plugin.needs_encoder for plugin in choosing)
+
     def close(self) -> None:
-        """Release everything."""
+        """Release everything that was built here."""
         filters = (*self.filters.values(), *self.judges.values())
         for plugin in (self.backbone, self.selector, *filters, self.encoder):
-            if plugin is not None:
+            if plugin is not None and not self.given.owns(plugin):
                 plugin.close()
 
 
 @dataclass(frozen=True, slots=True)
-class ToolboxRecipe:
-    """Builds a :class:`Toolbox`; picklable when the given instances are.
+class WorkerConfig:
+    """From this any process builds the same :class:`WorkerPlugins`; picklable when the given instances are.
 
     Attributes:
         settings: The run's settings.
@@ -70,39 +93,40 @@ class ToolboxRecipe:
 
     settings: RunSettings
     plugin_files: tuple[Path, ...] = ()
-    instances: Instances = field(default_factory=dict)
+    instances: Instances = field(default_factory=Instances)
 
-    def build(self, host: PluginHost | None = None) -> Toolbox:
+    def build(self, host: PluginHost | None = None) -> WorkerPlugins:
         """Build all plugins; raises what :meth:`PluginHost.build` raises, and for a missing encoder."""
         host = host or PluginHost(self.plugin_files)
-        settings = self.settings
+        settings, given = self.settings, self.instances
         # First: it decides what suits it, so what it lacks is the most useful complaint.
         backbone = self.one(host, Kind.BACKBONE, "backbone", settings.backbone, Backbone)
         encoder = None
-        if settings.encoder is not None or "encoder" in self.instances:
+        if settings.encoder is not None or "encoder" in given.one:
             encoder = self.one(host, Kind.ENCODER, "encoder", settings.encoder, ImageTextEncoder)
-        toolbox = Toolbox(
+        plugins = WorkerPlugins(
             backbone=backbone,
             selector=self.one(host, Kind.KEYFRAME_SELECTOR, "selector", settings.selector, KeyframeSelector),
-            filters=_filters(host, "filters", settings.filters),
+            filters=_filters(host, "filters", settings.filters) if given.filters is None else given.filters,
             encoder=encoder,
             accept=_accept_gate(host, settings),
+            given=given,
         )
-        require_encoder("selector", toolbox.selector, encoder)
-        for name, frame_filter in (*toolbox.filters.items(), *toolbox.judges.items()):
+        require_encoder("selector", plugins.selector, encoder)
+        for name, frame_filter in (*plugins.filters.items(), *plugins.judges.items()):
             require_encoder(f"filter {name}", frame_filter, encoder)
-        return toolbox
+        return plugins
 
     def one(
         self, host: PluginHost, kind: Kind, key: str, choice: PluginChoice | None, interface: type[PluginT]
     ) -> PluginT:
         """Build one plugin, or return the given instance."""
-        given = self.instances.get(key)
-        if given is None and choice is not None:
-            given = host.build(kind, choice.name, choice.settings)
-        if not isinstance(given, interface):
-            raise PluginError(f"{key}: {type(given).__name__} is not a {INTERFACES[kind].__name__}")
-        return given
+        plugin = self.instances.one.get(key)
+        if plugin is None and choice is not None:
+            plugin = host.build(kind, choice.name, choice.settings)
+        if not isinstance(plugin, interface):
+            raise PluginError(f"{key}: {type(plugin).__name__} is not a {INTERFACES[kind].__name__}")
+        return plugin
 
 
 def _filters(host: PluginHost, key: str, choices: Sequence[PluginChoice]) -> dict[str, FrameFilter[Any]]:
@@ -127,12 +151,5 @@ def require_encoder(what: str, plugin: Plugin[Any], encoder: object) -> None:
     """Raise :class:`SettingsError` if a plugin needs an encoder and the run has none."""
     if getattr(plugin, "needs_encoder", False) and encoder is None:
         raise SettingsError(
-            f"{what} {type(plugin).__name__} compares pictures by an encoder; set encoder, e.g. encoder=clip"
+            f"{what} {type(plugin).__name__} compares pictures by an encoder; set one, see storymem plugins encoder"
         )
-
-
-def policy_of(recipe: ToolboxRecipe, host: PluginHost, encoder: object) -> MemoryPolicy[Any]:
-    """Build the run's memory policy."""
-    policy = recipe.one(host, Kind.MEMORY_POLICY, "policy", recipe.settings.policy, MemoryPolicy)
-    require_encoder("policy", policy, encoder)
-    return policy

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from storymem.errors import GraphError
-from storymem.script.models import Entity, Shot, StoryScript
+from storymem.values.script import Entity, Shot, StoryScript
 
 
 @dataclass(frozen=True, slots=True)

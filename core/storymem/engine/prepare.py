@@ -1,0 +1,191 @@
+"""One shot before its work: what it sees, recalls and is handed over, its keys, and what is there already.
+
+Runs in the engine's process and touches no pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from storymem.engine.plan import ShotSpec, StoryPlan
+from storymem.engine.plugins import WorkerPlugins
+from storymem.engine.shot_keys import ShotKeys
+from storymem.errors import DamagedFile, PluginError, RunStoreError
+from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
+from storymem.memory.memory import Memory
+from storymem.settings import RunSettings
+from storymem.store.records import Selection, Take
+from storymem.store.runstore import RunStore
+from storymem.values.request import Handover, ShotRequest
+from storymem.values.work import ClipFile, ShotRef, ShotTask
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedShot:
+    """A shot whose parents are done.
+
+    Attributes:
+        spec: The shot.
+        request: What the backbone is asked for, memory and hand-over included.
+        memory: What it sees.
+        key: Take key.
+        take: The take to use, if it is there.
+        view: Digest of the viewing copy, if it is there.
+        tail: Digest of the frames it hands over, if they are there; empty if the next shot is a cut.
+        selection: Its selection, if it is there.
+    """
+
+    spec: ShotSpec
+    request: ShotRequest
+    memory: MemoryView
+    key: str
+    take: Take | None = None
+    view: str | None = None
+    tail: str | None = None
+    selection: Selection | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return None not in (self.take, self.view, self.tail, self.selection)
+
+    @property
+    def mode(self) -> str:
+        """The mode the backbone works in, or ``select`` if the clip is there."""
+        return str(self.request.mode) if self.take is None else "select"
+
+
+class ShotPreparer:
+    """Prepares the shots of one run.
+
+    Args:
+        plan: What is to be made.
+        settings: The run's settings.
+        plugins: What makes shots.
+        policy: Decides what is recalled.
+        memory: What earlier shots gave.
+        store: What is there already.
+    """
+
+    def __init__(
+        self,
+        plan: StoryPlan,
+        settings: RunSettings,
+        plugins: WorkerPlugins,
+        policy: MemoryPolicy[Any],
+        memory: Memory,
+        store: RunStore,
+    ) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._plugins = plugins
+        self._policy = policy
+        self._memory = memory
+        self._store = store
+        self.keys = ShotKeys.of(settings, plugins, policy)
+
+    def prepare(self, position: int) -> PreparedShot:
+        """Decide what a shot recalls, and find what is already there. Its parents must be done.
+
+        Raises:
+            DamagedFile: One of its stored files is not what was recorded.
+            StoryMemError: The policy broke its contract, or a pinned take does not fit the run.
+        """
+        spec = self._plan.specs[position]
+        view = self._memory.view(self._plan.graph.visible[position])
+        recalled = self._recall(spec, view)
+        request = replace(spec.request, memory=recalled, handover=self._handover(spec))
+        key = self.keys.take(spec.request, recalled, request.handover)
+        shot = PreparedShot(spec, request, view, key)
+        take = self._store.usable_take(spec.shot.id, key)
+        return shot if take is None else self._with_take(shot, take)
+
+    def task(self, shot: PreparedShot, folder: Path) -> ShotTask:
+        """Return the work that is left."""
+        spec, select = shot.spec, shot.selection is None
+        return ShotTask(
+            request=shot.request,
+            ref=ShotRef(spec.shot.id, spec.shot.position, spec.shot.entities),
+            folder=folder,
+            source=self._clip_file(shot.take) if shot.take else None,
+            first=spec.transition.drop,
+            master=self._settings.master,
+            crf=self._settings.crf if shot.view is None else None,
+            tail=spec.tail if shot.tail is None else 0,
+            select=select,
+            accepted=shot.take is None or bool(shot.take.request["accepted"]),
+            visible=shot.memory[:] if select else (),
+            embeddings=self._memory.embeddings(shot.memory) if select and self._plugins.compares else {},
+        )
+
+    def explain(self, shot: PreparedShot) -> str:
+        """Return what the backbone makes of a shot's text; empty where no clip is made."""
+        if shot.take is not None:
+            return ""
+        return self._plugins.backbone.explain(shot.request.prompt, shot.request.subjects)
+
+    def _with_take(self, shot: PreparedShot, take: Take) -> PreparedShot:
+        spec = shot.spec
+        self._check_pin(spec, take)
+        found = replace(
+            shot,
+            key=take.key,
+            take=take,
+            view=self._store.derived(self.keys.view(spec, take.clip)),
+            tail=self._store.derived(self.keys.tail(spec, take.clip)) if spec.tail else "",
+            selection=self._store.selection(self.keys.selection_of(spec, take, shot.memory)),
+        )
+        for digest in self._stored(found):
+            if not self._store.objects.intact(self._store.file(digest)):
+                raise DamagedFile(f"{self._store.objects.folder}/{digest}: is not what was recorded", digest)
+        return found
+
+    def _stored(self, shot: PreparedShot) -> Iterator[str]:
+        """Yield the digests of the files a shot has."""
+        if shot.take is not None:
+            yield shot.take.master
+        yield from filter(None, (shot.view, shot.tail))
+        for id_ in shot.selection.keyframes if shot.selection else ():
+            file = self._store.picture(id_)
+            if file is None:
+                raise RunStoreError(f"{self._store.db.path}: has no picture for keyframe {id_[:12]}...")
+            yield file.digest
+
+    def _recall(self, spec: ShotSpec, view: MemoryView) -> tuple[Keyframe, ...]:
+        recalled = tuple(self._policy.recall(spec.shot, view, spec.budget))
+        ids = {keyframe.id for keyframe in recalled}
+        name = type(self._policy).__name__
+        if len(recalled) > spec.budget or len(ids) != len(recalled):
+            raise PluginError(
+                f"policy {name}: recalled {len(recalled)} keyframes ({len(ids)} different) for shot {spec.shot.id}, "
+                f"budget {spec.budget}"
+            )
+        if recalled and not ids <= set(view.ids):
+            raise PluginError(f"policy {name}: recalled keyframes that shot {spec.shot.id} does not see")
+        return recalled
+
+    def _handover(self, spec: ShotSpec) -> Handover | None:
+        """Return the end of the previous shot's take, as a file of those frames alone."""
+        count = spec.transition.handover
+        if not count:
+            return None
+        before = self._plan.board.shots[spec.shot.position - 1].id
+        (current,) = self._store.current(before)
+        take = self._store.take(before, current.take)
+        if take is None or not current.tail:
+            raise RunStoreError(f"shot {before}: has no frames to hand over to shot {spec.shot.id}; resume the run")
+        return Handover(count, take.clip, self._store.file_ref(current.tail))
+
+    def _clip_file(self, take: Take) -> ClipFile:
+        return ClipFile(self._store.file_ref(take.master), take.clip, take.fps)
+
+    def _check_pin(self, spec: ShotSpec, take: Take) -> None:
+        wanted = (*self._plan.size, self._plan.fps)
+        if take.pinned and ((take.width, take.height, take.fps) != wanted or take.frames != spec.request.frames):
+            raise RunStoreError(
+                f"shot {take.shot}: pinned take {take.number} is {take.width}x{take.height}, {take.frames} frames, "
+                f"{take.fps} fps, and does not fit this run; unpin it"
+            )

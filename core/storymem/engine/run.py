@@ -1,0 +1,170 @@
+"""One render: a plan, an open run store and plugins in, a film out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storymem.engine.cancel import CancelToken
+from storymem.engine.commit import ShotCommitter
+from storymem.engine.plan import StoryPlan
+from storymem.engine.plugins import WorkerConfig, WorkerPlugins
+from storymem.engine.prepare import ShotPreparer
+from storymem.engine.recovery import with_recovery
+from storymem.engine.schedule import Scheduler, Services, Tally
+from storymem.engine.worker import WorkerFactory
+from storymem.film.film import FilmPart, write_film
+from storymem.film.names import Publisher
+from storymem.interfaces import Executor, MemoryPolicy, MemoryStore
+from storymem.memory.library import CastLibrary
+from storymem.memory.memory import Memory
+from storymem.memory.references import import_references
+from storymem.store.records import Take
+from storymem.store.runstore import RunStore
+from storymem.store.upkeep import remove_selections
+from storymem.values.events import Event, FilmWritten, Notice
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlugins:
+    """The plugins of one render.
+
+    Attributes:
+        worker: What makes shots.
+        policy: What is remembered and recalled.
+        memory_store: Open for the run folder.
+        executor: Not started yet.
+    """
+
+    worker: WorkerPlugins
+    policy: MemoryPolicy[Any]
+    memory_store: MemoryStore[Any]
+    executor: Executor[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolders:
+    """Where the script's reference images are, and the cast library, if the run has one."""
+
+    base: Path
+    library: CastLibrary | None = None
+
+
+class Run:
+    """Renders one plan into one open run store.
+
+    Args:
+        plan: What to make.
+        config: Settings, and what other processes build their plugins from.
+        plugins: Built plugins.
+        store: Open for writing.
+        emit: Receives every event.
+        cancel: Stops the run between steps.
+    """
+
+    def __init__(
+        self,
+        plan: StoryPlan,
+        config: WorkerConfig,
+        plugins: RunPlugins,
+        store: RunStore,
+        emit: Callable[[Event], None],
+        cancel: CancelToken,
+    ) -> None:
+        self._plan = plan
+        self._config = config
+        self._settings = config.settings
+        self._plugins = plugins
+        self._store = store
+        self._emit = emit
+        self._cancel = cancel
+        self._memory = Memory(plan.board, plugins.memory_store, plugins.worker.encoder)
+        self._publisher = Publisher(store, plugins.memory_store, plan.board.script.title, self._settings.layout)
+        self._tally = Tally(len(plan.board))
+
+    def render(self, folders: RunFolders) -> tuple[Tally, tuple[Path, int] | None]:
+        """Make every shot that can be made and, if all are there, the film.
+
+        Returns:
+            What became of the shots; path and number of frames of the film, None if shots failed.
+        """
+        for notice in self._plan.notices:
+            self._emit(Notice(text=notice))
+        self._reconcile()
+        executor = self._plugins.executor
+        executor.start(WorkerFactory(self._config, self._plugins.worker), self._settings.workers)
+        try:
+            film = with_recovery(lambda: self._pass(folders), self._store, self._memory, self._emit)
+        finally:
+            executor.close()
+        return self._tally, film
+
+    def _reconcile(self) -> None:
+        """Make both stores hold the same selections: the run's are the truth, lost keyframes are chosen again."""
+        recorded, kept = self._store.selections(), self._plugins.memory_store.owners()
+        self._memory.forget(kept - recorded.keys())
+        lost = [
+            key
+            for key, ids in recorded.items()
+            if key not in kept or tuple(k.id for k in self._plugins.memory_store.of(key)) != ids
+        ]
+        if lost:
+            self._memory.forget(lost)
+            remove_selections(self._store, lost)
+            self._emit(Notice(text=f"the memory store has lost keyframes of {len(lost)} shots; they are chosen again"))
+
+    def _pass(self, folders: RunFolders) -> tuple[Path, int] | None:
+        key, keyframes = import_references(self._plan.board.script, folders.base, self._store, folders.library)
+        if keyframes:
+            known = folders.library.embeddings(self._plugins.worker.encoder, keyframes) if folders.library else {}
+            self._memory.add(key, keyframes, known)
+        self._memory.give_references(key, [k.id for k in keyframes])
+        self._memory.forget(self._plugins.memory_store.owners() - self._store.selections().keys())
+        self._scheduler().run()
+        return self._finish()
+
+    def _scheduler(self) -> Scheduler:
+        plugins, settings = self._plugins, self._settings
+        preparer = ShotPreparer(self._plan, settings, plugins.worker, plugins.policy, self._memory, self._store)
+        backbone = settings.backbone.name
+        committer = ShotCommitter(preparer.keys, plugins.policy, backbone, self._memory, self._store)
+        services = Services(preparer, committer, plugins.executor, self._store, self._publish)
+        return Scheduler(self._plan, services, self._emit, self._cancel, settings.shot_timeout, self._tally)
+
+    def _publish(self, shot: str, take: Take) -> None:
+        del take
+        for current in self._store.current(shot):
+            self._publisher.publish(current)
+
+    def _finish(self) -> tuple[Path, int] | None:
+        store = self._store
+        store.keep_only([shot.id for shot in self._plan.board])
+        self._publisher.finish(store.current())
+        if self._tally.done < len(self._plan.board):
+            return None
+        started = time.monotonic()
+        path, frames, cached = write_film(store, self._parts(), self._plan.fps, self._settings.crf)
+        self._emit(FilmWritten(path=str(path), frames=frames, seconds=time.monotonic() - started, cached=cached))
+        return path, frames
+
+    def _parts(self) -> list[FilmPart]:
+        parts = film_parts(self._plan, self._store)
+        return [part for part in parts if part is not None]
+
+
+def film_parts(plan: StoryPlan, store: RunStore) -> list[FilmPart | None]:
+    """Return what the film is joined from, shot by shot; None for shots that are not finished."""
+    finished = {current.shot: current for current in store.finished()}
+    parts: list[FilmPart | None] = []
+    for spec in plan.specs:
+        current = finished.get(spec.shot.id)
+        take = store.take(current.shot, current.take) if current else None
+        if current is None or take is None:
+            parts.append(None)
+            continue
+        view, master = store.file_ref(current.view), store.file_ref(take.master)
+        parts.append(FilmPart(view, master, take.clip, take.frames, spec.transition))
+    return parts

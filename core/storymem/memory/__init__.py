@@ -1,0 +1,1 @@
+"""The engine's side of visual memory: views over the memory store, reference images, and the cast library."""

@@ -1,0 +1,141 @@
+"""What can be done with a run folder besides rendering: look, choose takes, clean up, check, join what exists.
+
+The command line and the Python interface both go through here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storymem.engine.cancel import CancelToken
+from storymem.errors import GraphError, RunStoreError
+from storymem.film.review import story_of
+from storymem.interfaces import Keyframe, MemoryStore
+from storymem.keys import derived_seed
+from storymem.plugin import Kind, PluginHost
+from storymem.result import ShotStatus, shot_states
+from storymem.settings import Layer, resolve
+from storymem.store.records import Override, Take
+from storymem.store.runstore import RunStore
+from storymem.store.upkeep import Removed, damaged_files, remove_damaged, remove_takes
+from storymem.values.storyboard import Storyboard
+
+__all__ = ["CancelToken", "OpenRun", "open_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run folder that is open, with both of its stores.
+
+    Attributes:
+        store: The run store.
+        memory_store: The memory store; None where the folder has none yet.
+    """
+
+    store: RunStore
+    memory_store: MemoryStore[Any] | None
+
+    @property
+    def board(self) -> Storyboard:
+        """The story as it is rendered, with the user's changes."""
+        return Storyboard(story_of(self.store))
+
+    def status(self) -> dict[str, ShotStatus]:
+        """Return what every shot is at present, by id, in story order."""
+        return shot_states(self.store, self.board)
+
+    def takes(self, shot: str) -> list[Take]:
+        """Return all takes of a shot, oldest first."""
+        self.require_shot(shot)
+        return self.store.takes(shot)
+
+    def keyframes(self, shot: str) -> tuple[Keyframe, ...]:
+        """Return the keyframes that a finished shot gives to memory."""
+        (current,) = self.store.current(shot) or [None]
+        return self.memory_store.of(current.selection) if current and self.memory_store else ()
+
+    def redo(self, shot: str, seed: int | None = None, prompt: str | None = None) -> None:
+        """Change a shot for all later renders: another seed, another prompt; a fresh seed if neither is given."""
+        self.require_shot(shot)
+        before = self.store.overrides().get(shot, Override(None, None))
+        if seed is None and prompt is None:
+            seed = derived_seed(self.board.script.seed, shot, self.store.last_number(shot))
+        chosen = before.seed if seed is None else seed
+        self.store.redo(shot, Override(chosen, before.prompt if prompt is None else prompt))
+
+    def reset(self, shot: str) -> None:
+        """Go back to the script's own seed and prompt."""
+        self.require_shot(shot)
+        self.store.redo(shot, None)
+
+    def pin(self, shot: str, take: int | None) -> None:
+        """Fix a shot to one of its takes, whatever script and settings say; None frees it."""
+        self.require_shot(shot)
+        self.store.pin(shot, take)
+
+    def prune(self) -> tuple[list[tuple[str, int]], Removed]:
+        """Delete takes that are neither in the film nor pinned, and their files; return them as (shot, number).
+
+        A shot that is in the story but has no finished take keeps all it has: one of them may be the last good one.
+        """
+        current = {c.shot: c.take for c in self.store.finished()}
+        kept = {shot.id for shot in self.board} - set(current)
+        loose = [t for t in self.store.takes() if not t.pinned and t.shot not in kept]
+        old = [(t.shot, t.number) for t in loose if current.get(t.shot) != t.number]
+        removed = remove_takes(self.store, old)
+        self._forget(removed)
+        return old, removed
+
+    def verify(self) -> list[str]:
+        """Read every file; set aside those whose content is wrong, and return their names in the run folder."""
+        bad = damaged_files(self.store)
+        for record in bad:
+            self._forget(remove_damaged(self.store, record.digest))
+        return [f"objects/{record.digest}{record.suffix}" for record in bad]
+
+    def require_shot(self, shot: str) -> None:
+        """Raise :class:`RunStoreError` unless the story has this shot."""
+        try:
+            self.board.shot(shot)
+        except GraphError as error:
+            raise RunStoreError(f"{self.store.folder}: {error}") from error
+
+    def _forget(self, removed: Removed) -> None:
+        if self.memory_store is not None and removed.owners:
+            self.memory_store.forget(removed.owners)
+
+
+@contextmanager
+def open_run(folder: Path, write: bool = False, host: PluginHost | None = None) -> Iterator[OpenRun]:
+    """Open a run folder with both of its stores.
+
+    Args:
+        folder: The run folder.
+        write: Whether it is to be changed; takes its lock.
+        host: Builds the memory store; the installed plugins if None.
+
+    Raises:
+        RunStoreError: It is no run folder, is in use, or is damaged.
+    """
+    if write and not (folder / "run.sqlite").is_file():
+        raise RunStoreError(f"{folder}: is not a run folder (no run.sqlite); render into it first")
+    with RunStore(folder, write) as store:
+        memory_store = _memory_store(store, host or PluginHost())
+        memory_store.open(folder, write)
+        try:
+            yield OpenRun(store, memory_store)
+        finally:
+            memory_store.close()
+
+
+def _memory_store(store: RunStore, host: PluginHost) -> MemoryStore[Any]:
+    stored = Layer("run folder", json.loads(store.meta("settings") or "{}"))
+    chosen = resolve([stored], host.registry).settings.store
+    plugin = host.build(Kind.MEMORY_STORE, chosen.name, chosen.settings)
+    assert isinstance(plugin, MemoryStore)
+    return plugin

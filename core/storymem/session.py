@@ -1,0 +1,282 @@
+"""A session owns plugins: built once, used for any number of renders, closed once.
+
+Objects that the caller hands in stay the caller's: they are used and never closed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic_core import to_json
+
+from storymem.engine.cancel import CancelToken
+from storymem.engine.plan import Planner, StoryPlan, with_overrides
+from storymem.engine.plugins import Instances, WorkerConfig, WorkerPlugins, require_encoder
+from storymem.engine.run import Run, RunFolders, RunPlugins
+from storymem.errors import RunStoreError
+from storymem.interfaces import Executor, MemoryPolicy, MemoryStore, Plugin
+from storymem.interfaces.events import EventSink
+from storymem.log import RunLog
+from storymem.memory.library import CastLibrary, with_cast
+from storymem.memory.references import check_references
+from storymem.plugin import Kind, PluginHost
+from storymem.engine.given import take_instances
+from storymem.result import RunResult, run_result
+from storymem.script.source import Script, read_source
+from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, resolve
+from storymem.store.runstore import RunStore
+from storymem.values.events import Event, RunFinished, RunStarted
+from storymem.values.script import StoryScript
+
+#: Keys whose object decides what is made; a run needs the same ones to be continued.
+_DECIDING = frozenset({"backbone", "policy", "selector", "encoder", "filters", "cut", "continuation"})
+
+
+class Session:
+    """Plugins and settings for any number of renders.
+
+    Args:
+        settings: Settings to start from, as a model or nested plain data; the defaults if None.
+        plugins: Local plugin files to load, or a host that has loaded its plugins.
+        overrides: Settings by key, on top. Wherever a setting names plugins, the value may be a plugin object or class
+            instead; ``filters`` and ``sinks`` take lists of them.
+
+    Raises:
+        SettingsError: A key is unknown or a value is wrong.
+        PluginError: A plugin cannot be found or built.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings | Mapping[str, Any] | None = None,
+        *,
+        plugins: Sequence[Path] | PluginHost = (),
+        **overrides: Any,
+    ) -> None:
+        self.host = plugins if isinstance(plugins, PluginHost) else PluginHost(plugins)
+        instances, named = take_instances(overrides, self.host)
+        if isinstance(settings, RunSettings):
+            settings = settings.model_dump(mode="json", exclude_unset=True)
+        layers = [Layer("settings", settings or {}), Layer("Python", named)]
+        # A backbone given as an object suggests nothing, and the default one is then not the one that is used.
+        suggest = "backbone" not in instances.one
+        self.resolved: Resolved = resolve(layers, self.host.registry, suggest)
+        self._instances = instances
+        self._parent: Session | None = None
+        self._plugins: WorkerPlugins | None = None
+        self._policies: dict[str, MemoryPolicy[Any]] = {}
+
+    @property
+    def settings(self) -> RunSettings:
+        """All settings, defaults and suggestions included."""
+        return self.resolved.settings
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the plugins that were built here; they are built again when next needed."""
+        for policy in self._policies.values():
+            policy.close()
+        self._policies = {}
+        if self._plugins is not None:
+            self._plugins.close()
+            self._plugins = None
+
+    def with_policy(self, policy: MemoryPolicy[Any]) -> Session:
+        """Return a session that shares this one's plugins, weights included, and remembers by another policy.
+
+        It lives no longer than this one, and closing it closes nothing of this one.
+        """
+        other = Session(self.resolved.explicit, plugins=self.host)
+        one = {**self._instances.one, "policy": policy}
+        other._instances = replace(self._instances, one=one)
+        other._parent = self
+        return other
+
+    # -- rendering --------------------------------------------------------------------------------------------
+
+    def plan(self, script: Script, base: Path | None = None) -> StoryPlan:
+        """Check a script against the settings and return its shots and graph, without making anything."""
+        return self._plan(self._with_cast(read_source(script, self.host, base)[0]))[1]
+
+    def render(
+        self,
+        script: Script,
+        out: Path | str,
+        on_event: Callable[[Event], None] | None = None,
+        cancel: CancelToken | None = None,
+        base: Path | None = None,
+    ) -> RunResult:
+        """Render a script into a run folder, making only what is not there yet.
+
+        Args:
+            script: A script, its plain data, or the path of a script file.
+            out: The run folder; made if it does not exist.
+            on_event: Receives every event, one at a time; must be quick.
+            cancel: Lets another thread stop the run.
+            base: Folder of reference images; that of the script file by default.
+
+        Returns:
+            The result, also when shots failed; see :meth:`RunResult.check`.
+
+        Raises:
+            Cancelled: On request.
+            StoryMemError: The script, a setting, a plugin or the run folder is not in order.
+        """
+        started = time.monotonic()
+        story, folder = read_source(script, self.host, base)
+        folder = base or folder
+        # Everything is checked before the run folder is touched.
+        config, plan = self._plan(self._with_cast(story))
+        self._check_services()
+        check_references(story, folder)
+        with ExitStack() as opened:
+            store = opened.enter_context(RunStore(Path(out), write=True))
+            emit = opened.enter_context(self._receivers(store.folder, on_event))
+            self._claim(store, story, folder)
+            if overrides := store.overrides():
+                config, plan = self._plan(self._with_cast(with_overrides(story, overrides)))
+            run = opened.enter_context(self._run(config, plan, store, emit, cancel or CancelToken()))
+            name, shots = self.settings.backbone.name, len(plan.board)
+            emit(RunStarted(title=story.title, folder=str(store.folder), shots=shots, backbone=name))
+            tally, film = run.render(RunFolders(folder, self._library()))
+            result = run_result(store, plan, tally, film)
+            emit(
+                RunFinished(
+                    made=len(tally.made),
+                    updated=len(tally.updated),
+                    cached=tally.cached,
+                    failed=len(tally.failed),
+                    seconds=time.monotonic() - started,
+                )
+            )
+            return result
+
+    # -- plugins ----------------------------------------------------------------------------------------------
+
+    def built(self) -> WorkerPlugins:
+        """Return the plugins that make shots, building them if they are not there; they stay this session's."""
+        if self._parent is not None:
+            return self._parent.built()
+        if self._plugins is None:
+            self._plugins = WorkerConfig(self.settings, self.host.files, self._instances).build(self.host)
+        return self._plugins
+
+    def _config(self, story: StoryScript) -> WorkerConfig:
+        """Return the run's settings with the policy that suits its script, where none was chosen."""
+        settings = self.settings
+        if not self.resolved.chose("policy") and any(s.entities for scene in story.scenes for s in scene.shots):
+            name = self.host.registry.defaults()["policy with entities"]
+            settings = settings.model_copy(update={"policy": PluginChoice(name=name)})
+        return WorkerConfig(settings, self.host.files, self._instances)
+
+    def _policy(self, config: WorkerConfig) -> MemoryPolicy[Any]:
+        given = config.instances.one.get("policy")
+        if isinstance(given, MemoryPolicy):
+            policy = given
+        else:
+            key = config.settings.policy.model_dump_json()
+            if key not in self._policies:
+                choice = config.settings.policy
+                self._policies[key] = config.one(self.host, Kind.MEMORY_POLICY, "policy", choice, MemoryPolicy)
+            policy = self._policies[key]
+        require_encoder("policy", policy, self.built().encoder)
+        return policy
+
+    def _plan(self, story: StoryScript) -> tuple[WorkerConfig, StoryPlan]:
+        config = self._config(story)
+        return config, Planner(config, self.host, self.built().backbone, self._policy(config)).plan(story)
+
+    def _check_services(self) -> None:
+        for kind, key in ((Kind.MEMORY_STORE, "store"), (Kind.EXECUTOR, "executor")):
+            choice = getattr(self.settings, key)
+            if key not in self._instances.one:
+                found = self.host.find(kind, choice.name)
+                found.load()
+                found.check(choice.settings)
+
+    @contextmanager
+    def _run(
+        self,
+        config: WorkerConfig,
+        plan: StoryPlan,
+        store: RunStore,
+        emit: Callable[[Event], None],
+        cancel: CancelToken,
+    ) -> Iterator[Run]:
+        """Build what belongs to one render alone, and release it afterwards."""
+        memory_store = config.one(self.host, Kind.MEMORY_STORE, "store", self.settings.store, MemoryStore)
+        executor = config.one(self.host, Kind.EXECUTOR, "executor", self.settings.executor, Executor)
+        memory_store.open(store.folder)
+        try:
+            plugins = RunPlugins(self.built(), self._policy(config), memory_store, executor)
+            yield Run(plan, config, plugins, store, emit, cancel)
+        finally:
+            if not self._instances.owns(memory_store):
+                memory_store.close()
+
+    @contextmanager
+    def _receivers(
+        self, folder: Path, on_event: Callable[[Event], None] | None
+    ) -> Iterator[Callable[[Event], None]]:
+        """Yield what passes every event to the caller, the log and the sinks, one at a time."""
+        with ExitStack() as opened:
+            built = [self.host.build(Kind.EVENT_SINK, c.name, c.settings) for c in self.settings.sinks]
+            for sink in built:
+                opened.callback(sink.close)
+            log = opened.enter_context(RunLog(folder))
+            sinks = cast("list[EventSink[Any]]", [*built, *self._instances.sinks])
+            receivers = [log, *([on_event] if on_event else []), *(sink.handle for sink in sinks)]
+            lock = threading.Lock()
+
+            def emit(event: Event) -> None:
+                with lock:  # steps come from the executor's threads
+                    for receive in receivers:
+                        receive(event)
+
+            yield emit
+
+    # -- cast and claim ---------------------------------------------------------------------------------------
+
+    def _library(self) -> CastLibrary | None:
+        chosen = self.settings.library
+        return CastLibrary(chosen, self.settings.store, self.host) if chosen else None
+
+    def _with_cast(self, story: StoryScript) -> StoryScript:
+        library = self._library()
+        return with_cast(story, library) if library else story
+
+    def _claim(self, store: RunStore, story: StoryScript, base: Path) -> None:
+        owner = store.meta("title")
+        if owner is not None and owner != story.title:
+            raise RunStoreError(
+                f"{store.folder}: holds the story {owner!r}, not {story.title!r}; choose another folder with --out"
+            )
+        objects = {key: type_name(plugin) for key, plugin in self._instances.one.items()}
+        objects |= {f"filters.{n}": type_name(f) for n, f in (self._instances.filters or {}).items()}
+        store.set_meta(
+            {
+                "title": story.title,
+                "script": story.model_dump_json(),
+                "base": str(base.resolve()),
+                "settings": to_json(self.resolved.explicit).decode(),
+                "plugins": json.dumps([str(path.resolve()) for path in self.host.files]),
+                "objects": json.dumps({k: v for k, v in objects.items() if k.split(".")[0] in _DECIDING}),
+            }
+        )
+
+
+def type_name(plugin: Plugin[Any]) -> str:
+    """Return ``module:Class`` of a plugin given as an object, for records."""
+    return f"{type(plugin).__module__}:{type(plugin).__qualname__}"

@@ -1,0 +1,109 @@
+"""Taking takes away: damaged ones into the quarantine, unwanted ones for good; always from both stores.
+
+What is removed from the run database here is removed from the memory store by the caller, who holds both: every
+function returns the owners that memory must forget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from storymem.errors import RunStoreError
+from storymem.store.objects import FileRecord, file_digest
+from storymem.store.runstore import REFERENCES, RunStore
+from storymem.store.schema import REFERRED
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed.
+
+    Attributes:
+        shots: Shots of which something is to be made again, sorted.
+        owners: Selections that are gone.
+        files: Files that were deleted or set aside.
+    """
+
+    shots: tuple[str, ...] = ()
+    owners: frozenset[str] = frozenset()
+    files: tuple[Path, ...] = ()
+
+
+def remove_takes(store: RunStore, takes: Iterable[tuple[str, int]]) -> Removed:
+    """Delete takes as ``(shot, number)``, what was selected from nothing else, and every file nothing refers to.
+
+    The one place where stored files are deleted. What a remaining take was shown stays.
+    """
+    db, before = store.db, set(store.selections())
+    chosen = list(takes)
+    with db.transaction():
+        for table in ("takes", "recalls"):
+            db.change_many(f"DELETE FROM {table} WHERE shot = ? AND number = ?", chosen)
+        unused = "DELETE FROM selections WHERE shot != ? AND key NOT IN (SELECT selection FROM current)"
+        db.change(unused, (REFERENCES,))
+        db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
+        db.change("DELETE FROM derived WHERE digest NOT IN (SELECT view FROM current UNION SELECT tail FROM current)")
+        db.change("DELETE FROM pictures WHERE id NOT IN (SELECT id FROM keyframes UNION SELECT id FROM recalls)")
+        db.change(f"DELETE FROM objects WHERE digest NOT IN ({REFERRED})")
+    files = tuple(store.objects.strays(set(store.files())))
+    store.objects.delete(files)
+    return Removed((), frozenset(before - set(store.selections())), files)
+
+
+def remove_damaged(store: RunStore, digest: str) -> Removed:
+    """Forget a file whose content is wrong, and what was made of it; the file goes to the quarantine."""
+    db, parameters = store.db, {"d": digest}
+    keys = (
+        "SELECT selection FROM keyframes WHERE id IN (SELECT id FROM pictures WHERE digest = :d)"
+    )
+    owners = frozenset(key for (key,) in db.rows(keys, parameters))
+    shots = {
+        shot
+        for query in (
+            "SELECT shot FROM takes WHERE master = :d",
+            f"SELECT shot FROM selections WHERE key IN ({keys})",
+            "SELECT shot FROM current WHERE view = :d OR tail = :d",
+        )
+        for (shot,) in db.rows(query, parameters)
+    }
+    with db.transaction():
+        gone = "DELETE FROM recalls WHERE (shot, number) IN (SELECT shot, number FROM takes WHERE master = :d)"
+        db.change(gone, parameters)
+        db.change("DELETE FROM takes WHERE master = :d", parameters)
+        db.change("DELETE FROM derived WHERE digest = :d", parameters)
+        db.change(f"DELETE FROM selections WHERE key IN ({keys})", parameters)
+        db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
+        db.change("DELETE FROM pictures WHERE digest = :d", parameters)
+        db.change("DELETE FROM objects WHERE digest = :d", parameters)
+    files = tuple(store.objects.named(digest))
+    store.objects.set_aside(files, f"does not have its recorded content {digest}")
+    return Removed(tuple(sorted(shots)), owners, files)
+
+
+def remove_selections(store: RunStore, keys: Iterable[str]) -> None:
+    """Forget selections whose keyframes the memory store has lost; they are chosen again by the next render."""
+    with store.db.transaction():
+        store.db.change_many("DELETE FROM selections WHERE key = ?", [(key,) for key in keys])
+        store.db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
+
+
+def damaged_files(store: RunStore) -> list[FileRecord]:
+    """Read every stored file and return those that are gone or have other content, by name.
+
+    Raises:
+        RunStoreError: A file cannot be read now, which says nothing about its content.
+    """
+    bad = [record for record in store.files().values() if not _has_content(store, record)]
+    return sorted(bad, key=lambda record: record.digest)
+
+
+def _has_content(store: RunStore, record: FileRecord) -> bool:
+    path = store.objects.path(record.digest, record.suffix)
+    try:
+        return file_digest(path) == record.digest
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise RunStoreError(f"{path}: cannot be read: {error.strerror}; nothing was changed, try again") from error

@@ -1,0 +1,108 @@
+"""What one shot asks of a backbone: one record from the plan to the model.
+
+The plan fills in what the script and the settings decide; preparing a shot adds what it recalls and what the previous
+shot hands over, by file; the worker adds the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from storymem.values.clip import Frames
+from storymem.values.files import FileRef
+from storymem.values.keyframe import Keyframe
+
+
+class Mode(StrEnum):
+    """How a shot is conditioned (StoryMem, sections 3.2 and 3.4)."""
+
+    T2V = "t2v"  #: text alone
+    M2V = "m2v"  #: text and memory keyframes
+    MI2V = "mi2v"  #: memory and the last frame of the previous shot
+    MM2V = "mm2v"  #: memory and the last several frames of the previous shot
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A named thing the shot shows: ``name``, its ``kind`` (character, place, object, style) and its look."""
+
+    name: str
+    kind: str
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The last frames of the previous shot, with which a shot that is no cut begins.
+
+    Attributes:
+        count: How many frames.
+        clip: Pixel hash of the whole clip whose end they are.
+        file: The frames alone, lossless; None where they are in memory only.
+        frames: uint8 RGB (count, H, W, 3), where they are in memory already.
+    """
+
+    count: int
+    clip: str = ""
+    file: FileRef | None = None
+    frames: Frames | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShotRequest:
+    """Everything a backbone may use to make one shot.
+
+    Attributes:
+        shot: Shot id, for messages and for engines that keep jobs by name.
+        prompt: The shot's text, style included.
+        negative_prompt: What to avoid; None means the backbone's own default.
+        width: Pixels.
+        height: Pixels.
+        frames: Number of frames to return, handed-over frames included.
+        seed: 0 .. 2**63 - 1. The same request gives the same clip.
+        subjects: What the shot shows, for backbones that draw by name.
+        options: Per-shot changes of the backbone's settings, already validated.
+        memory: Recalled keyframes in recall order, of any size; each names the entities it shows. A backbone gets
+            them with pixels in memory and reads them by ``keyframe.load()``.
+        handover: The previous shot's last frames, or None for a cut. The clip starts by repeating them; the
+            transition drops them from the film.
+    """
+
+    shot: str
+    prompt: str
+    negative_prompt: str | None
+    width: int
+    height: int
+    frames: int
+    seed: int
+    subjects: tuple[Subject, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    memory: tuple[Keyframe, ...] = ()
+    handover: Handover | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that follows from what is handed over and recalled."""
+        return mode_of(handover=self.handover.count if self.handover else 0, memory=len(self.memory))
+
+    @property
+    def pictures(self) -> tuple[Frames, ...]:
+        """The pixels of ``memory``, in recall order, each uint8 RGB (H, W, 3)."""
+        return tuple(keyframe.load() for keyframe in self.memory)
+
+    @property
+    def handover_frames(self) -> Frames | None:
+        """The handed-over frames, uint8 RGB (K, height, width, 3), or None for a cut."""
+        return self.handover.frames if self.handover else None
+
+
+def mode_of(*, handover: int, memory: int) -> Mode:
+    """Return the mode for a number of handed-over frames and a number of memory keyframes."""
+    if handover > 1:
+        return Mode.MM2V
+    if handover == 1:
+        return Mode.MI2V
+    return Mode.M2V if memory else Mode.T2V
