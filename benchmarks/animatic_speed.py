@@ -18,7 +18,8 @@ from pathlib import Path
 
 import PIL
 
-from storymem.interfaces import GenerationRequest
+from storymem.interfaces import ShotRequest
+from storymem.testing import shot_request
 from storymem.values.clip import Frames
 from storymem_backbones.animatic.backbone import Animatic
 
@@ -67,27 +68,27 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def requests() -> dict[str, GenerationRequest]:
+def requests() -> dict[str, ShotRequest]:
     """Return the framings without memory, and one shot with all memory and hand-over (MM2V)."""
     shots = {f"t2v, {name}": request(prompt) for name, prompt in PROMPTS.items()}
     seen = draw(request("Wide shot of Ada and her dog in a sunny meadow. Slow pan right.", frames=9))
     memory = tuple(seen[i] for i in range(8))
     prompt = "Medium shot of Ada and her dog in the meadow. She smiles. Slow push-in."
-    shots["mm2v, 8 keyframes, 5 handed over"] = request(prompt, memory=memory, handed_over=seen[-5:])
+    shots["mm2v, 8 keyframes, 5 handed over"] = request(prompt, memory=memory, handover=seen[-5:])
     return shots
 
 
 def request(
-    prompt: str, frames: int = FRAMES, memory: tuple[Frames, ...] = (), handed_over: Frames | None = None
-) -> GenerationRequest:
-    return GenerationRequest(prompt, None, WIDTH, HEIGHT, frames, 5, memory=memory, handed_over=handed_over)
+    prompt: str, frames: int = FRAMES, memory: tuple[Frames, ...] = (), handover: Frames | None = None
+) -> ShotRequest:
+    return shot_request(prompt, (WIDTH, HEIGHT), frames, 5, memory=memory, handover=handover)
 
 
-def draw(wanted: GenerationRequest) -> Frames:
+def draw(wanted: ShotRequest) -> Frames:
     return Animatic().generate(wanted, lambda step, total: None).frames
 
 
-def best(wanted: GenerationRequest, repeat: int) -> dict[str, float]:
+def best(wanted: ShotRequest, repeat: int) -> dict[str, float]:
     times = []
     for _ in range(repeat):
         wall, cpu = time.perf_counter(), time.process_time()

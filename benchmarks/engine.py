@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from storymem.api import Storyteller
-from storymem.engine.task import MadeClip, MadeKeyframe, ShotOutcome, ShotTask
 from storymem.interfaces import Executor, Progress, ShotWorker
-from storymem.values.clip import Clip
-from storymem.media.images import encode_png
 from storymem.media.video import LOSSLESS, viewing_codec, write_clip
 from storymem.store.objects import NewFile
+from storymem.values.clip import Clip
+from storymem.values.picture import encode_png
+from storymem.values.work import MadeClip, MadeKeyframe, ShotOutcome, ShotTask
 
 FRAMES, SIDE = 5, 16
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from storymem.media.images import encode_png
 from storymem.media.video import iter_frames
+from storymem.values.picture import encode_png
 
 COLUMNS, SCALE, GAP = 4, 2, 4
 

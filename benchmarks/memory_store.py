@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storymem.interfaces import ImageTextEncoder, Keyframe, MemoryPolicy, MemoryStore, MemoryView
-from storymem.values.clip import Frames
 from storymem.plugin import Kind, PluginHost
+from storymem.values.clip import Frames
 from storymem.values.script import StoryScript
 from storymem.values.storyboard import Storyboard
 

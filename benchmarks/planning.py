@@ -29,8 +29,8 @@ from storymem.errors import StoryMemError
 from storymem.interfaces import Brief, ScriptPlanner
 from storymem.plugin import Kind, PluginHost
 from storymem.script.lint import apply_fixes, has_errors, lint
-from storymem.values.script import StoryScript
 from storymem.script.writing import to_data
+from storymem.values.script import StoryScript
 
 RESULTS = Path(__file__).parent / "results" / "planning.md"
 LIMITS = {

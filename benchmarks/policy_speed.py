@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from storymem.graph import build_graph
 from storymem.interfaces import ImageTextEncoder, Keyframe, MemoryView
 from storymem.plugin import Kind, PluginHost
+from storymem.testing import DictStore
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.values.storyboard import Storyboard
-from storymem.testing import DictStore
 
 OUT = Path(__file__).parent / "results" / "policy_speed.md"
 Cast = Callable[[random.Random, int], Sequence[str]]

@@ -37,7 +37,7 @@ from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
 from storymem.plugin import Kind, PluginHost
 from storymem.script.loader import load_script
 from storymem.values.storyboard import BoardShot, Storyboard
-from storymem_memory_policies.cast import cast_of
+from storymem.script.cast import cast_of
 from storymem_memory_policies.covering import greedy_order
 
 ROOT = Path(__file__).parent

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storymem.media.images import encode_png
+from storymem.values.picture import encode_png
 from storymem_storyworld.clip.stills import still
 from storymem_storyworld.draw.render import as_bytes, render
 from storymem_storyworld.world.sample import sample_look, sample_setting, sample_shot

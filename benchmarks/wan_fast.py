@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from wan_common import machine, write_result
 
-from storymem.interfaces import GenerationRequest
+from storymem.testing import shot_request
 from storymem_backbones.wan.backbone import WanBackbone
 from storymem_backbones.wan.settings import Caching, WanSettings
 
@@ -105,9 +105,7 @@ def make(settings: dict[str, Any], shots: int, remembered: list[Any] | None, see
     counter = Passes()
     for number, prompt in enumerate(PROMPTS[:shots]):
         memory = tuple(clip[len(clip) // 2] for clip in (remembered or clips)[:number])
-        request = GenerationRequest(
-            prompt, None, width, height, capabilities.frames, seed * 1000 + number, memory=memory
-        )
+        request = shot_request(prompt, (width, height), capabilities.frames, seed * 1000 + number, memory=memory)
         if number == 0:
             backbone.generate(request, nothing)  # loads and warms up
             counter.count(backbone)

@@ -33,8 +33,8 @@ __all__ = ["CancelToken", "RunResult", "Storyteller", "StoryMemError"]
 class Storyteller:
     """Renders scripts into one run folder.
 
-    A render that leaves shots unmade raises: a film that is not there must not go unnoticed, and a result that has to be
-    checked by hand is a result that somebody does not check. ``check=False`` returns it instead.
+    A render that leaves shots unmade raises: a film that is not there must not go unnoticed, and somebody will forget
+    to check a result that has to be checked by hand. ``check=False`` returns it instead.
 
     Args:
         out: The run folder; made if it does not exist.
@@ -117,7 +117,7 @@ class Storyteller:
 
         Leaving the loop early cancels the run. Errors, failed shots included, are raised where the loop is.
         """
-        events: queue.Queue[Event | BaseException | None] = queue.Queue()
+        events: queue.Queue[Event | RunResult | BaseException | None] = queue.Queue()
         cancel = CancelToken()
         thread = threading.Thread(target=self._work, args=(script, events.put, cancel, base), name="storymem-stream")
         thread.start()
@@ -125,7 +125,8 @@ class Storyteller:
             while (event := events.get()) is not None:
                 if isinstance(event, BaseException):
                     raise event
-                yield event
+                if isinstance(event, Event):
+                    yield event
         finally:
             cancel.cancel()
             thread.join()

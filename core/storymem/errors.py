@@ -65,7 +65,6 @@ class DamagedFile(RunStoreError):
         self.digest = digest
 
 
-
 class MediaError(StoryMemError):
     """A picture or video file cannot be read or written."""
 

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from storymem.api import Storyteller
 from storymem.engine.cancel import CancelToken
 from storymem.errors import ScriptError, ShotError
-from storymem.values.events import Event
 from storymem.film.names import safe_title
-from storymem.film.review import FinishedFilm
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
 from storymem.media.files import writing
 from storymem.media.images import write_png
-from storymem.plugin import PluginHost
-from storymem.values.script import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
+from storymem.runs import open_run
 from storymem.script.references import reference_name
-from storymem.settings import RunSettings
-from storymem.store.runstore import RunStore
+from storymem.session import Session
+from storymem.values.events import Event
+from storymem.values.script import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
 from storymem.values.storyboard import BoardShot, Storyboard
 
 
@@ -39,7 +35,7 @@ class Apart(MemoryPolicy[PluginSettings]):
         return ()
 
 
-def sitters(script: StoryScript) -> tuple[Entity, ...]:
+def subjects(script: StoryScript) -> tuple[Entity, ...]:
     """Return the characters that some shot shows and that have no reference image yet."""
     board = Storyboard(script)
     return tuple(
@@ -50,14 +46,14 @@ def sitters(script: StoryScript) -> tuple[Entity, ...]:
 
 
 def portrait_script(script: StoryScript) -> StoryScript:
-    """Return a script of one medium shot by day for each of `sitters`, in the place of its first appearance.
+    """Return a script of one medium shot by day for each of `subjects`, in the place of its first appearance.
 
     No shot recalls anything. Style, negative prompt and seed are those of the story.
 
     Raises:
         ScriptError: Nobody needs a portrait.
     """
-    board, cast = Storyboard(script), sitters(script)
+    board, cast = Storyboard(script), subjects(script)
     if not cast:
         raise ScriptError(
             f"{script.title}: nobody needs a portrait; list characters under entities, name them in the entities of "
@@ -73,23 +69,18 @@ def portrait_script(script: StoryScript) -> StoryScript:
 def make_portraits(
     script: StoryScript,
     folder: Path,
-    settings: RunSettings | Mapping[str, Any] | None = None,
-    *,
-    plugins: Sequence[Path] | PluginHost = (),
+    session: Session,
     on_event: Callable[[Event], None] | None = None,
     cancel: CancelToken | None = None,
-    **overrides: Any,
 ) -> dict[str, Path]:
     """Make the portraits that a script lacks; what is finished already is not made again.
 
     Args:
         script: The story.
-        folder: Run folder of the portraits. They lie in it as ``01_fox.png``.
-        settings: As :class:`Storyteller` takes them; their memory policy is set aside for `Apart`.
-        plugins: As :class:`Storyteller` takes them.
+        folder: Run folder of the portraits. They are in it as ``01_fox.png``.
+        session: Its plugins are used, weights included; its memory policy is set aside for `Apart`.
         on_event: Receives every event.
         cancel: Lets another thread stop the run.
-        overrides: As :class:`Storyteller` takes them.
 
     Returns:
         The picture of each character by entity id: the keyframe that scored best, or the first.
@@ -100,16 +91,14 @@ def make_portraits(
         MediaError: A picture cannot be written.
     """
     wanted = portrait_script(script)
-    with Storyteller(folder, settings, plugins=plugins, **{**overrides, "policy": Apart()}) as teller:
-        teller.render(wanted, on_event, cancel).check()
+    session.with_policy(Apart()).render(wanted, folder, on_event, cancel).check()
     made: dict[str, Path] = {}
-    with RunStore(folder, write=True) as store:
-        film = FinishedFilm(store)
-        for number, shot in enumerate(film.board, start=1):
+    with open_run(folder, write=True, host=session.host) as run:
+        for number, shot in enumerate(run.board, start=1):
             (entity,) = shot.entities
-            best = _best(film.kept(shot.id), entity, f"shot {shot.id} of {folder}")
+            best = _best(run.keyframes(shot.id), entity, f"shot {shot.id} of {folder}")
             made[entity] = folder / f"{number:02}_{safe_title(entity)}.png"
-            whole = store.temporary / made[entity].name  # written there, so that a crash leaves no half picture
+            whole = run.store.temporary / made[entity].name  # written there, so that a crash leaves no half picture
             write_png(whole, best.load())
             with writing(made[entity]):
                 whole.replace(made[entity])

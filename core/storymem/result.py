@@ -62,7 +62,13 @@ class ShotStatus:
                 "recalled": [{"id": k.id, "name": k.name, "reason": k.reason} for k in self.recalled],
                 "keyframes": list(self.keyframes),
                 "rejections": [
-                    {"frame": r.frame, "filter": r.filter, "score": r.score, "threshold": r.threshold, "reason": r.reason}
+                    {
+                        "frame": r.frame,
+                        "filter": r.filter,
+                        "score": r.score,
+                        "threshold": r.threshold,
+                        "reason": r.reason,
+                    }
                     for r in self.rejections
                 ],
                 "view": str(self.view),

@@ -6,26 +6,26 @@ The command line and the Python interface both go through here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from storymem.engine.cancel import CancelToken
+from storymem.engine.run import film_parts
 from storymem.errors import GraphError, RunStoreError
+from storymem.film.film import FilmPart, write_film
 from storymem.film.review import story_of
 from storymem.interfaces import Keyframe, MemoryStore
 from storymem.keys import derived_seed
 from storymem.plugin import Kind, PluginHost
 from storymem.result import ShotStatus, shot_states
+from storymem.session import Session
 from storymem.settings import Layer, resolve
 from storymem.store.records import Override, Take
 from storymem.store.runstore import RunStore
 from storymem.store.upkeep import Removed, damaged_files, remove_damaged, remove_takes
 from storymem.values.storyboard import Storyboard
-
-__all__ = ["CancelToken", "OpenRun", "open_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class OpenRun:
 
     def keyframes(self, shot: str) -> tuple[Keyframe, ...]:
         """Return the keyframes that a finished shot gives to memory."""
-        (current,) = self.store.current(shot) or [None]
-        return self.memory_store.of(current.selection) if current and self.memory_store else ()
+        found = self.store.current(shot)
+        return self.memory_store.of(found[0].selection) if found and self.memory_store else ()
 
     def redo(self, shot: str, seed: int | None = None, prompt: str | None = None) -> None:
         """Change a shot for all later renders: another seed, another prompt; a fresh seed if neither is given."""
@@ -108,6 +108,43 @@ class OpenRun:
     def _forget(self, removed: Removed) -> None:
         if self.memory_store is not None and removed.owners:
             self.memory_store.forget(removed.owners)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedFilm:
+    """A film of the shots that are finished: its path, number of frames, and the ids of missing shots."""
+
+    film: Path
+    frames: int
+    missing: tuple[str, ...]
+
+
+def join_finished(run: OpenRun, session: Session) -> JoinedFilm:
+    """Join the finished shots of a run into its film, without making any.
+
+    Raises:
+        RunStoreError: No shot is finished.
+    """
+    plan = session.plan(story_of(run.store))
+    parts = film_parts(plan, run.store)
+    missing = tuple(shot.id for shot, part in zip(plan.board, parts, strict=True) if part is None)
+    there = [part for part in parts if part is not None]
+    if not there:
+        raise RunStoreError(f"{run.store.folder}: no shot is finished; storymem resume {run.store.folder}")
+    film, frames, _ = write_film(run.store, _free_standing(parts), plan.fps, session.settings.crf)
+    return JoinedFilm(film, frames, missing)
+
+
+def _free_standing(parts: Sequence[FilmPart | None]) -> list[FilmPart]:
+    """Return the parts that are there; one whose predecessor is missing has nothing to be blended with."""
+    joined: list[FilmPart] = []
+    before: FilmPart | None = None
+    for part in parts:
+        if part is not None:
+            blends = part.transition.overlap and before is None and joined
+            joined.append(replace(part, overlap=0) if blends else part)
+        before = part
+    return joined
 
 
 @contextmanager

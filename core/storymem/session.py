@@ -17,8 +17,9 @@ from typing import Any, cast
 from pydantic_core import to_json
 
 from storymem.engine.cancel import CancelToken
+from storymem.engine.given import take_instances
 from storymem.engine.plan import Planner, StoryPlan, with_overrides
-from storymem.engine.plugins import Instances, WorkerConfig, WorkerPlugins, require_encoder
+from storymem.engine.plugins import WorkerConfig, WorkerPlugins, require_encoder
 from storymem.engine.run import Run, RunFolders, RunPlugins
 from storymem.errors import RunStoreError
 from storymem.interfaces import Executor, MemoryPolicy, MemoryStore, Plugin
@@ -27,7 +28,6 @@ from storymem.log import RunLog
 from storymem.memory.library import CastLibrary, with_cast
 from storymem.memory.references import check_references
 from storymem.plugin import Kind, PluginHost
-from storymem.engine.given import take_instances
 from storymem.result import RunResult, run_result
 from storymem.script.source import Script, read_source
 from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, resolve
@@ -227,9 +227,7 @@ class Session:
                 memory_store.close()
 
     @contextmanager
-    def _receivers(
-        self, folder: Path, on_event: Callable[[Event], None] | None
-    ) -> Iterator[Callable[[Event], None]]:
+    def _receivers(self, folder: Path, on_event: Callable[[Event], None] | None) -> Iterator[Callable[[Event], None]]:
         """Yield what passes every event to the caller, the log and the sinks, one at a time."""
         with ExitStack() as opened:
             built = [self.host.build(Kind.EVENT_SINK, c.name, c.settings) for c in self.settings.sinks]
@@ -237,7 +235,11 @@ class Session:
                 opened.callback(sink.close)
             log = opened.enter_context(RunLog(folder))
             sinks = cast("list[EventSink[Any]]", [*built, *self._instances.sinks])
-            receivers = [log, *([on_event] if on_event else []), *(sink.handle for sink in sinks)]
+            receivers: list[Callable[[Event], None]] = [
+                log,
+                *([on_event] if on_event else []),
+                *(sink.handle for sink in sinks),
+            ]
             lock = threading.Lock()
 
             def emit(event: Event) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from storymem.errors import PluginError
-from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, Plugin, PluginSettings
-from storymem.plugin import Kind, PluginHost
+from storymem.interfaces import BuildPlugin, BuildsPlugins, Keyframe, MemoryPolicy, MemoryView, PluginSettings
 from storymem.settings import PluginChoice
 from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.ordering import in_view_order
-
-Build = Callable[[Kind, str, Mapping[str, Any]], Plugin]
 
 
 class Part(BaseModel):
@@ -44,23 +41,19 @@ class ComposeSettings(PluginSettings):
     )
 
 
-class Compose(MemoryPolicy[ComposeSettings]):
+class Compose(MemoryPolicy[ComposeSettings], BuildsPlugins):
     """Fill the budget from several policies, the first one first.
 
     Each part gets the budget that is left and a view of what itself sees, without what is already chosen.
     Source: EntityMem and Memento both join an entity memory with a window of recent frames.
     Sees: whatever any part sees; one part that sees everything makes the story serial. Cost: the sum of the
         parts'.
-
-    Args:
-        settings: The parts.
-        build: Builds a policy by name, such as ``host.build``. Without it the installed plugins are looked
-            up, which finds every entry point but no one-file local plugin.
     """
 
-    def __init__(self, settings: ComposeSettings | None = None, build: Build | None = None) -> None:
-        super().__init__(settings)
-        build = build or _build_installed
+    parts: tuple[MemoryPolicy[Any], ...] = ()
+
+    def build_parts(self, build: BuildPlugin) -> None:
+        """Build the parts; see :class:`storymem.interfaces.BuildsPlugins`."""
         self.parts = tuple(_policy(build, part.policy) for part in self.settings.parts)
         self.needs_encoder = any(policy.needs_encoder for policy in self.parts)
 
@@ -90,21 +83,18 @@ class Compose(MemoryPolicy[ComposeSettings]):
         kept = {k.id for policy in self.parts for k in policy.admit(shot, candidates, view)}
         return [keyframe for keyframe in candidates if keyframe.id in kept]
 
+    def notice(self, board: Storyboard) -> str:
+        """Return what the parts have to say, each thing once."""
+        return "; ".join(dict.fromkeys(filter(None, (policy.notice(board) for policy in self.parts))))
+
     def close(self) -> None:
         """Close all parts."""
         for policy in self.parts:
             policy.close()
 
 
-def _build_installed(kind: Kind, name: str, settings: Mapping[str, Any]) -> Plugin:
-    try:
-        return PluginHost().build(kind, name, settings)
-    except PluginError as error:
-        raise PluginError(f"policy compose: parts must be installed plugins, not local files: {error}") from error
-
-
-def _policy(build: Build, choice: PluginChoice) -> MemoryPolicy[Any]:
-    policy = build(Kind.MEMORY_POLICY, choice.name, choice.settings)
+def _policy(build: BuildPlugin, choice: PluginChoice) -> MemoryPolicy[Any]:
+    policy = build("policy", choice.name, choice.settings)
     if not isinstance(policy, MemoryPolicy):
         raise PluginError(f"policy compose: part {choice.name!r} is not a memory policy")
     return policy

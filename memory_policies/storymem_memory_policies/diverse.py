@@ -36,8 +36,9 @@ class Diverse(MemoryPolicy[DiverseSettings]):
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
         """Return the sink and what differs most from it, in story order; ties go to the older keyframe."""
         if len(view) <= budget or not budget:
-            return view[:budget]
-        chosen = list(range(min(self.settings.sink, budget)))
+            return [keyframe.because("all of memory fits the budget") for keyframe in view[:budget]]
+        sink = min(self.settings.sink, budget)
+        chosen = list(range(sink))
         vectors = view.embeddings()
         nearest = np.max(vectors @ vectors[chosen].T, axis=1)
         nearest[chosen] = np.inf
@@ -46,4 +47,6 @@ class Diverse(MemoryPolicy[DiverseSettings]):
             chosen.append(farthest)
             nearest = np.maximum(nearest, vectors @ vectors[farthest])
             nearest[farthest] = np.inf
-        return in_view_order(view, [view[index] for index in chosen])
+        first = [view[index].because("sink: among the story's first") for index in chosen[:sink]]
+        rest = [view[index].because("differs most from what was chosen before") for index in chosen[sink:]]
+        return in_view_order(view, [*first, *rest])

@@ -39,9 +39,10 @@ class DualQuery(MemoryPolicy[DualQuerySettings]):
         """Return both retrievals in story order; where the budget is short the shot's comes first."""
         if not len(view) or not budget:
             return ()
-        chosen = most_similar(view, shot.prompt)[: self.settings.shot_frames]
+        by_shot = most_similar(view, shot.prompt)[: self.settings.shot_frames]
+        chosen = [view[index].because("most like this shot's prompt") for index in by_shot]
         overview = view.board.script.overview.strip()
         if overview:
-            rest = [index for index in most_similar(view, overview) if index not in set(chosen)]
-            chosen = chosen + rest[: self.settings.story_frames]
-        return in_view_order(view, [view[index] for index in chosen[:budget]])
+            rest = [index for index in most_similar(view, overview) if index not in set(by_shot)]
+            chosen += [view[i].because("most like the overview") for i in rest[: self.settings.story_frames]]
+        return in_view_order(view, chosen[:budget])

@@ -32,5 +32,5 @@ class EarliestAppearance(EntityPolicy):
             if showing and not any(keyframe.id in chosen for keyframe in showing[:1]):
                 first = [keyframe for keyframe in showing if keyframe.position == showing[0].position]
                 best = max(first, key=self.quality)
-                chosen[best.id] = best
+                chosen[best.id] = best.because(f"earliest picture of {entity}")
         return in_view_order(view, list(chosen.values())[:budget])

@@ -47,5 +47,5 @@ class EntityBank(EntityPolicy[EntityBankSettings]):
             entries = [k for k in view if entity in shown[k.id] and k.position in tried]
             if entries:
                 best = max(entries, key=lambda k: (k.is_reference, self.quality(k)))
-                chosen.setdefault(best.id, best)
+                chosen.setdefault(best.id, best.because(f"the bank's picture of {entity}"))
         return in_view_order(view, list(chosen.values())[:budget])

@@ -15,8 +15,8 @@ from pydantic import Field
 from typing_extensions import TypeVar
 
 from storymem.interfaces import QUALITY_SCORES, Keyframe, MemoryPolicy, MemoryView, PluginSettings
+from storymem.script.cast import Cast, cast_of, remark
 from storymem.values.storyboard import BoardShot, Storyboard
-from storymem_memory_policies.cast import Cast, cast_of
 
 Shown = dict[str, frozenset[str]]
 
@@ -54,6 +54,10 @@ class EntityPolicy(MemoryPolicy[EntitySettingsT]):
         if board not in self._casts:
             self._casts[board] = cast_of(board)
         return self._casts[board]
+
+    def notice(self, board: Storyboard) -> str:
+        """Return how the cast was found, where the script does not say."""
+        return remark(self.cast(board))
 
     def shown(self, view: MemoryView, needed: Sequence[str]) -> Shown:
         """Return, by keyframe id, which of the ``needed`` entities each keyframe of ``view`` shows."""

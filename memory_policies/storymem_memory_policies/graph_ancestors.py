@@ -10,7 +10,7 @@ from pydantic import Field
 from storymem.interfaces import Keyframe, MemoryView
 from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.entity_policy import EntityPolicy, EntitySettings
-from storymem_memory_policies.ordering import in_view_order
+from storymem_memory_policies.ordering import because_shows, in_view_order
 
 
 class GraphAncestorsSettings(EntitySettings):
@@ -43,7 +43,8 @@ class GraphAncestors(EntityPolicy[GraphAncestorsSettings]):
 
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
         """Return the best-ranked keyframes in story order."""
-        shown = self.shown(view, self.cast(view.board).of(shot))
+        needed = self.cast(view.board).of(shot)
+        shown = self.shown(view, needed)
         camera = set(_camera(view.board, shot, self.settings.reach))
 
         def rank(index: int) -> tuple[float, float, int]:
@@ -57,7 +58,13 @@ class GraphAncestors(EntityPolicy[GraphAncestorsSettings]):
             return bool(shown[keyframe.id]) or keyframe.position in camera or in_sink
 
         order = sorted((i for i, keyframe in enumerate(view) if useful(keyframe)), key=rank)
-        return in_view_order(view, [view[index] for index in order[:budget]])
+
+        def why(keyframe: Keyframe) -> Keyframe:
+            if shown[keyframe.id]:
+                return because_shows(keyframe, shown[keyframe.id], needed)
+            return keyframe.because("same camera" if keyframe.position in camera else "sink: among the story's first")
+
+        return in_view_order(view, [why(view[index]) for index in order[:budget]])
 
 
 def _camera(board: Storyboard, shot: BoardShot, most: int) -> range:

@@ -11,7 +11,7 @@ from storymem.interfaces import Keyframe, MemoryView
 from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.covering import greedy_order
 from storymem_memory_policies.entity_policy import EntityPolicy, EntitySettings
-from storymem_memory_policies.ordering import in_view_order
+from storymem_memory_policies.ordering import because_shows, in_view_order
 
 
 class GreedyCoverageSettings(EntitySettings):
@@ -49,4 +49,4 @@ class GreedyCoverage(EntityPolicy[GreedyCoverageSettings]):
             return -self.quality(view[index]), index
 
         order = greedy_order([shown[k.id] for k in view], needed, budget, prefer, self.settings.miss)
-        return in_view_order(view, [view[index] for index in order])
+        return in_view_order(view, [because_shows(view[i], shown[view[i].id], needed) for i in order])

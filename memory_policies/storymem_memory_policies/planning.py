@@ -16,9 +16,9 @@ from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storymem.interfaces.memory import REFERENCE_POSITION
+from storymem.script.cast import Cast
+from storymem.values.keyframe import REFERENCE_POSITION
 from storymem.values.storyboard import BoardShot, Storyboard
-from storymem_memory_policies.cast import Cast
 from storymem_memory_policies.covering import best_cover
 
 #: Candidates considered for each needed entity, shallowest first; shorter stories are planned exactly.

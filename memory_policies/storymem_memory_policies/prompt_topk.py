@@ -41,10 +41,13 @@ class PromptTopK(MemoryPolicy[PromptTopKSettings]):
         """
         if not len(view) or not budget:
             return ()
-        chosen = [view[int(i)] for i in most_similar(view, shot.prompt)[: self.settings.k]]
+        chosen = [
+            view[i].because("most like this shot's prompt") for i in most_similar(view, shot.prompt)[: self.settings.k]
+        ]
         if self.settings.first_of_last:
             last = view[-1].position
-            chosen.append(next(keyframe for keyframe in view if keyframe.position == last))
+            first = next(keyframe for keyframe in view if keyframe.position == last)
+            chosen.append(first.because("first of the shot before"))
         unique = list({keyframe.id: keyframe for keyframe in chosen}.values())
         return in_view_order(view, unique[:budget])
 

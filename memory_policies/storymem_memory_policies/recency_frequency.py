@@ -10,7 +10,7 @@ from pydantic import Field
 from storymem.interfaces import Keyframe, MemoryView
 from storymem.values.storyboard import BoardShot
 from storymem_memory_policies.entity_policy import EntityPolicy, EntitySettings
-from storymem_memory_policies.ordering import in_view_order
+from storymem_memory_policies.ordering import because_shows, in_view_order
 
 
 class RecencyFrequencySettings(EntitySettings):
@@ -45,4 +45,5 @@ class RecencyFrequency(EntityPolicy[RecencyFrequencySettings]):
             return -sum(value[e] for e in sorted(shown[keyframe.id])), -self.quality(keyframe), -index
 
         order = sorted(range(len(view)), key=rank)
-        return in_view_order(view, [view[index] for index in order[:budget]])
+        chosen = [because_shows(view[i], shown[view[i].id], list(seen_once)) for i in order[:budget]]
+        return in_view_order(view, chosen)

@@ -17,4 +17,4 @@ class Recent(MemoryPolicy):
 
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
         """Return the last ``budget`` keyframes, oldest first."""
-        return view[max(0, len(view) - budget) :]
+        return [keyframe.because("among the most recent") for keyframe in view[max(0, len(view) - budget) :]]

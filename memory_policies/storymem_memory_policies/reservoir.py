@@ -38,4 +38,5 @@ class Reservoir(MemoryPolicy[ReservoirSettings]):
         def rank(keyframe: Keyframe) -> bytes:
             return hashlib.sha256(f"{self.settings.seed}/{keyframe.id}".encode()).digest()
 
-        return in_view_order(view, sorted(view, key=rank)[:budget])
+        chosen = sorted(view, key=rank)[:budget]
+        return in_view_order(view, [keyframe.because("drawn at random") for keyframe in chosen])

@@ -12,7 +12,7 @@ from storymem.interfaces import Keyframe, MemoryView
 from storymem.values.storyboard import BoardShot, Storyboard
 from storymem_memory_policies.covering import greedy_order
 from storymem_memory_policies.entity_policy import EntityPolicy, EntitySettings
-from storymem_memory_policies.ordering import in_view_order
+from storymem_memory_policies.ordering import because_shows, in_view_order
 from storymem_memory_policies.planning import Plan, make_plan
 
 
@@ -73,7 +73,7 @@ class ScheduledCoverage(EntityPolicy[ScheduledCoverageSettings]):
 
         most = min(budget, self.settings.frames)
         order = greedy_order([shown[k.id] for k in view], needed, most, prefer, self.settings.miss)
-        chosen = [view[index] for index in order]
+        chosen = [because_shows(view[i], shown[view[i].id], needed) for i in order]
         return in_view_order(view, [*chosen, *self._anchors(view, chosen, budget - len(chosen))])
 
     def _anchors(self, view: MemoryView, chosen: Sequence[Keyframe], room: int) -> list[Keyframe]:
@@ -82,5 +82,5 @@ class ScheduledCoverage(EntityPolicy[ScheduledCoverageSettings]):
         for position in range(self.settings.anchor):
             frames = [keyframe for keyframe in view if keyframe.position == position]
             if frames and position not in taken:
-                best.append(max(frames, key=self.quality))
+                best.append(max(frames, key=self.quality).because("anchor: one of the story's first shots"))
         return best[:room]

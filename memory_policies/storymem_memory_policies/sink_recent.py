@@ -30,6 +30,8 @@ class SinkRecent(MemoryPolicy[SinkRecentSettings]):
     def recall(self, shot: BoardShot, view: MemoryView, budget: int) -> Sequence[Keyframe]:
         """Return everything while it fits, else the sink and the newest, in story order."""
         if len(view) <= budget:
-            return view[:]
+            return [keyframe.because("all of memory fits the budget") for keyframe in view]
         sink = min(self.settings.sink, budget)
-        return view[:sink] + view[len(view) - (budget - sink) :]
+        first = [keyframe.because("sink: among the story's first") for keyframe in view[:sink]]
+        newest = view[len(view) - (budget - sink) :]
+        return [*first, *(keyframe.because("among the most recent") for keyframe in newest)]

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storymem.errors import Cancelled, SettingsError, StoryMemError
-from storymem.interfaces import GenerationRequest, Mode, Subject
-from storymem.values.clip import Clip, Frames
+from storymem.interfaces import Mode, ShotRequest, Subject
 from storymem.plugin import Kind
 from storymem.plugin.registry import Owner, Register, Registration
+from storymem.testing import handover_of, shot_request
+from storymem.values.clip import Clip, Frames
 from storymem_backbones.animatic import register as plugin
 from storymem_backbones.animatic.backbone import Animatic
 from storymem_backbones.animatic.settings import AnimaticSettings
@@ -25,12 +26,12 @@ from storymem_backbones.animatic.settings import AnimaticSettings
 MEADOW = "Wide shot of Anna and her dog walking through a sunny meadow. Slow pan right."
 
 
-def request(prompt: str = MEADOW, **changes: Any) -> GenerationRequest:
-    base = GenerationRequest(prompt, None, 208, 128, 9, 7)
-    return replace(base, **changes)
+def request(prompt: str = MEADOW, frames: int = 9, seed: int = 7, **changes: Any) -> ShotRequest:
+    size = (changes.pop("width", 208), changes.pop("height", 128))
+    return shot_request(prompt, size, frames, seed, **changes)
 
 
-def generate(wanted: GenerationRequest, backbone: Animatic | None = None) -> Clip:
+def generate(wanted: ShotRequest, backbone: Animatic | None = None) -> Clip:
     return (backbone or Animatic()).generate(wanted, lambda step, total: None)
 
 
@@ -82,17 +83,17 @@ def test_any_legal_request_gives_its_clip(
 ) -> None:
     width, height, frames = 16 * size[0], 16 * size[1], 4 * steps + 1
     handed = min(handed, frames)
-    wanted = GenerationRequest(
-        prompt, None, width, height, frames, seed, subjects=tuple(subjects),
-        memory=tuple(noise((3 + 11 * i, 40), i) for i in range(memory)),
-        handed_over=noise((handed, height, width), seed % 99) if handed else None,
+    wanted = shot_request(
+        prompt, (width, height), frames, seed, subjects=tuple(subjects),
+        memory=[noise((3 + 11 * i, 40), i) for i in range(memory)],
+        handover=noise((handed, height, width), seed % 99) if handed else None,
     )  # fmt: skip
     clip = generate(wanted)
     assert clip.frames.shape == (frames, height, width, 3)
     assert clip.frames.dtype == np.uint8
     assert clip.fps == Animatic().capabilities().fps
-    if wanted.handed_over is not None:
-        np.testing.assert_array_equal(clip.frames[:handed], wanted.handed_over)
+    if wanted.handover_frames is not None:
+        np.testing.assert_array_equal(clip.frames[:handed], wanted.handover_frames)
 
 
 def test_capabilities_are_those_of_the_video_model() -> None:
@@ -115,16 +116,16 @@ def test_registered_without_importing_its_drawing_code() -> None:
 # The same request, the same bytes
 
 
-def _hash(wanted: GenerationRequest) -> str:
+def _hash(wanted: ShotRequest) -> str:
     return generate(wanted).content_hash()
 
 
-def _requests() -> list[GenerationRequest]:
+def _requests() -> list[ShotRequest]:
     still = noise((60, 90), 5)
     return [
         request(),
         request("Close-up of Mira smiling at the beach at sunset. Push in.", memory=(still,), seed=2),
-        request("Medium shot of a robot in a workshop, handheld.", handed_over=noise((5, 128, 208), 3), seed=3),
+        request("Medium shot of a robot in a workshop, handheld.", handover=noise((5, 128, 208), 3), seed=3),
         request("Wide shot of a fox in a snowy forest at night, snow falls.", width=128, height=208, seed=4),
     ]
 
@@ -164,7 +165,7 @@ def test_what_the_request_says_is_seen(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("change", [{"grain": 0.6}, {"slate": False}, {"ease_frames": 2}, {"move_strength": 0.5}])
 def test_every_setting_changes_picture_and_fingerprint(change: dict[str, Any]) -> None:
     plain, changed = Animatic(), Animatic(AnimaticSettings(**change))
-    wanted = request(frames=17, handed_over=noise((1, 128, 208), 2))
+    wanted = request(frames=17, handover=noise((1, 128, 208), 2))
     assert generate(wanted, changed).content_hash() != generate(wanted, plain).content_hash()
     assert changed.fingerprint() != plain.fingerprint()
 
@@ -186,7 +187,7 @@ def test_a_named_entity_keeps_its_colours_in_every_shot() -> None:
 
 def test_continues_from_the_handed_over_picture_without_a_jump() -> None:
     before = generate(request(frames=17)).frames
-    wanted = request("Medium shot of Anna, smiling, in the meadow.", frames=33, handed_over=before[-5:], seed=9)
+    wanted = request("Medium shot of Anna, smiling, in the meadow.", frames=33, handover=before[-5:], seed=9)
     clip = generate(wanted).frames
     np.testing.assert_array_equal(clip[:5], before[-5:])
     change = np.abs(np.diff(clip.astype(np.int16), axis=0)).mean(axis=(1, 2, 3))
@@ -198,7 +199,7 @@ def test_continues_from_the_handed_over_picture_without_a_jump() -> None:
 def test_the_new_drawing_has_taken_over_after_the_ease() -> None:
     wanted = request("Medium shot of Anna in the meadow.", frames=33)
     black = np.zeros((1, 128, 208, 3), np.uint8)
-    continued = generate(replace(wanted, handed_over=black), Animatic(AnimaticSettings(ease_frames=6))).frames
+    continued = generate(replace(wanted, handover=handover_of(black)), Animatic(AnimaticSettings(ease_frames=6))).frames
     brightness = continued.mean(axis=(1, 2, 3))
     assert (np.diff(brightness[:8]) > 0).all()
     assert brightness[7] > 0.97 * brightness[20]
@@ -206,7 +207,7 @@ def test_the_new_drawing_has_taken_over_after_the_ease() -> None:
 
 def test_a_shot_that_is_all_handed_over_is_just_that() -> None:
     handed = noise((5, 128, 208), 1)
-    np.testing.assert_array_equal(generate(request(frames=5, handed_over=handed)).frames, handed)
+    np.testing.assert_array_equal(generate(request(frames=5, handover=handed)).frames, handed)
 
 
 # Camera

@@ -11,11 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from storymem.errors import Cancelled, ShotError
-from storymem.values.events import FilmWritten, ShotFinished, ShotStarted
 from storymem.graph import ShotGraph
-from storymem.interfaces import GenerationRequest, Keyframe, MemoryPolicy, MemoryView
-from storymem.values.clip import Clip
-from storymem.values.storyboard import BoardShot, Storyboard
+from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, ShotRequest
 from storymem.testing import (
     EventRecorder,
     FakeBackbone,
@@ -23,7 +20,11 @@ from storymem.testing import (
     clips,
     graphs,
     memory_views,
+    shot_request,
 )
+from storymem.values.clip import Clip
+from storymem.values.events import FilmWritten, ShotFinished, ShotStarted
+from storymem.values.storyboard import BoardShot, Storyboard
 
 BAD_PLUGINS = """
 import dataclasses
@@ -128,8 +129,8 @@ def test_nothing_else_imports_the_kit() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def request(prompt: str) -> GenerationRequest:
-    return GenerationRequest(prompt=prompt, negative_prompt=None, width=32, height=32, frames=5, seed=1)
+def request(prompt: str) -> ShotRequest:
+    return shot_request(prompt, (32, 32), 5, seed=1)
 
 
 def test_the_fake_backbone_does_as_told() -> None:
@@ -160,7 +161,7 @@ def test_a_hanging_fake_backbone_answers_nothing_until_it_is_over() -> None:
 def test_the_recorder_sorts_events_by_type() -> None:
     recorder = EventRecorder()
     for shot in ("1.1", "1.2"):
-        recorder(ShotStarted(shot=shot, mode="t2v", recalled=(), handed_over=0, seed=1))
+        recorder(ShotStarted(shot=shot, mode="t2v", recalled=(), handover=0, seed=1))
         recorder.handle(ShotFinished(shot=shot, take=1, cached=shot == "1.2", seconds=0.1))
     assert recorder.shots(ShotStarted) == ["1.1", "1.2"]
     assert [event.cached for event in recorder.of(ShotFinished)] == [False, True]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from storymem.engine.task import ShotOutcome, ShotTask
 from storymem.errors import DamagedFile, StoryMemError
 from storymem.interfaces import Progress
+from storymem.values.work import ShotOutcome, ShotTask
 
 
 class TwoPartError(StoryMemError):

@@ -20,8 +20,8 @@ from storymem.interfaces import (
     PluginSettings,
     Verdict,
 )
-from storymem.values.clip import Frames
 from storymem.plugin import Register, hookimpl
+from storymem.values.clip import Frames
 
 #: What every judgement is told to, set by a test.
 ON_JUDGE: list[Callable[[], None]] = []

@@ -12,10 +12,10 @@ from core_support import PLUGIN, Stage, tiny_module
 
 from storymem.api import Storyteller
 from storymem.engine.accept import attempt_seed
-from storymem.engine.keys import shot_seed
-from storymem.interfaces import GenerationRequest
-from storymem.values.clip import Clip
+from storymem.keys import derived_seed
 from storymem.plugin import Kind, PluginHost
+from storymem.testing import shot_request
+from storymem.values.clip import Clip
 
 GATE = Path(__file__).with_name("gate_plugin.py")
 
@@ -47,12 +47,12 @@ class Attempt:
 
 def attempts_at(shot: str, prompt: str, count: int, story_seed: int = 0) -> list[Attempt]:
     """Work out the attempts at a shot that recalls nothing, without the engine."""
-    first = shot_seed(story_seed, shot)
+    first = derived_seed(story_seed, shot)
     return [_attempt(prompt, attempt_seed(first, number)) for number in range(count)]
 
 
 def _attempt(prompt: str, seed: int) -> Attempt:
     tiny = tiny_module()
-    request = GenerationRequest(prompt, None, *tiny.SIZE, 5, seed, (), None, (), {})
+    request = shot_request(prompt, tiny.SIZE, 5, seed)
     frames = tiny.draw(request)
     return Attempt(seed, Clip(frames, tiny.FPS).content_hash(), tuple(map(gate_module().luck, frames)))

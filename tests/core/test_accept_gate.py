@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from storymem.engine.accept import attempt_seed, sample
 from storymem.engine.cancel import CancelToken
-from storymem.engine.keys import shot_seed
 from storymem.errors import Cancelled, SettingsError
-from storymem.values.events import FrameRejected, ShotStarted, ShotStep
+from storymem.keys import derived_seed
 from storymem.settings import RunSettings
 from storymem.store.records import Take
+from storymem.values.events import FrameRejected, ShotStarted, ShotStep
 
 NEVER = 2.0  # no luck is as good
 
@@ -66,7 +66,7 @@ def test_without_settings_every_clip_is_kept_and_none_is_judged(stage: GateStage
     stage.render(chain(1, seed=3))
     (take,) = takes(stage).values()
     assert (stage.made(), asked) == (["p1"], [])
-    assert take.request["seed"] == shot_seed(3, "1.1")
+    assert take.request["seed"] == derived_seed(3, "1.1")
     assert (take.request["attempts"], take.request["accepted"]) == (1, True)
 
 
@@ -172,7 +172,7 @@ def test_rendering_again_makes_nothing(stage: GateStage) -> None:
     before = rows(stage.folder())
     stage.made()
     result = stage.render(chain(2), accept=gate(NEVER, attempts=2))
-    assert (stage.made(), result.tally.cached) == ([], 2)
+    assert (stage.made(), result.cached) == ([], 2)
     assert rows(stage.folder()) == before
 
 

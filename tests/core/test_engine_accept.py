@@ -8,10 +8,10 @@ import pytest
 from core_support import Stage, chain, published, rows, tiny_module
 
 from storymem.engine.accept import attempt_seed
-from storymem.engine.keys import shot_seed
 from storymem.errors import SettingsError
+from storymem.keys import derived_seed
+from storymem.testing import shot_request
 from storymem.values.events import FrameRejected, KeyframesAdmitted, ShotStarted
-from storymem.interfaces import GenerationRequest
 
 
 def gate(least: float, attempts: int = 6, share: float = 1.0) -> dict[str, Any]:
@@ -21,15 +21,15 @@ def gate(least: float, attempts: int = 6, share: float = 1.0) -> dict[str, Any]:
 
 def darkest(seed: int) -> float:
     """Return the darkest frame's mean of the clip that this seed gives for the prompt p1."""
-    frames = tiny_module().draw(GenerationRequest("p1", None, 32, 16, 5, seed))
+    frames = tiny_module().draw(shot_request("p1", (32, 16), 5, seed))
     return float(min(frame.mean() for frame in frames)) / 255
 
 
-SEEDS = [attempt_seed(shot_seed(0, "1.1"), attempt) for attempt in range(6)]
+SEEDS = [attempt_seed(derived_seed(0, "1.1"), attempt) for attempt in range(6)]
 
 
 def test_attempts_have_seeds_of_their_own() -> None:
-    assert SEEDS[0] == shot_seed(0, "1.1")
+    assert SEEDS[0] == derived_seed(0, "1.1")
     assert len(set(SEEDS)) == 6
     assert all(0 <= seed < 2**63 for seed in SEEDS)
 
@@ -60,7 +60,7 @@ def test_the_best_of_all_is_kept_but_not_remembered_where_none_passes(stage: Sta
 
 
 def test_a_share_of_the_frames_is_enough(stage: Stage) -> None:
-    frames = tiny_module().draw(GenerationRequest("p1", None, 32, 16, 5, SEEDS[0]))
+    frames = tiny_module().draw(shot_request("p1", (32, 16), 5, SEEDS[0]))
     middle = sorted(float(frame.mean()) / 255 for frame in frames)[2]
     stage.render(chain(1), accept=gate(middle, share=0.6)).check()
     assert stage.made() == ["p1"]
@@ -70,7 +70,7 @@ def test_an_accepted_run_resumes_and_does_not_depend_on_workers(stage: Stage) ->
     options = {"accept": gate(0.5, attempts=3, share=0.8)}
     stage.render(chain(4), **options).check()
     made = stage.made()
-    assert stage.render(chain(4), **options).tally.made == 0
+    assert stage.render(chain(4), **options).made == 0
     assert stage.made() == []
     stage.render(chain(4), run="four", workers=4, **options).check()
     assert stage.made() == made

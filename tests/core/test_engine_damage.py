@@ -10,8 +10,9 @@ import pytest
 from core_support import Stage, chain, check_tidy, digest, flip, objects, published, shot, story
 
 from storymem.errors import RunStoreError
+from storymem.store.objects import FileRecord, ObjectStore, verified
 from storymem.values.events import DamageFound, Event, FilmWritten, ShotFinished
-from storymem.store.objects import FileRecord, NewFile, ObjectStore, verified
+from storymem.values.files import FileRef
 
 SCRIPT = story(["p1", shot("p2", cut=False), "p3"])
 OPTIONS = {"budget": 2}
@@ -232,7 +233,7 @@ def test_adopting_checks_and_sweeping(tmp_path: Path) -> None:
     store.folder.mkdir()
     new = tmp_path / "new.png"
     new.write_bytes(b"content")
-    (record,) = store.adopt([NewFile(new, digest(new))])
+    (record,) = store.adopt([FileRef(new, digest(new))])
     assert not new.exists()
     path = store.path(record.digest, ".png")
     assert verified(path, record.digest) == path

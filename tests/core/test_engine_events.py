@@ -13,6 +13,21 @@ from core_support import PLUGIN, Stage, chain, published, shot, story, tiny_modu
 
 from storymem.api import CancelToken, Storyteller
 from storymem.errors import Cancelled, PluginError, RunStoreError, SettingsError
+from storymem.interfaces import (
+    Backbone,
+    Capabilities,
+    ClipContext,
+    EventSink,
+    FrameFilter,
+    Keyframe,
+    MemoryPolicy,
+    Mode,
+    Progress,
+    ShotRequest,
+    Verdict,
+)
+from storymem.interfaces.selection import FrameGate, KeyframeSelector
+from storymem.values.clip import Clip
 from storymem.values.events import (
     Event,
     FilmWritten,
@@ -25,20 +40,6 @@ from storymem.values.events import (
     ShotStarted,
     ShotStep,
 )
-from storymem.interfaces import (
-    Backbone,
-    Capabilities,
-    ClipContext,
-    EventSink,
-    FrameFilter,
-    GenerationRequest,
-    MemoryPolicy,
-    Mode,
-    Progress,
-    Verdict,
-)
-from storymem.interfaces.selection import Candidate, FrameGate, KeyframeSelector
-from storymem.values.clip import Clip
 
 
 def test_events_tell_the_run_in_order(stage: Stage) -> None:
@@ -201,13 +202,13 @@ class Grey(Backbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requests: list[GenerationRequest] = []
+        self.requests: list[ShotRequest] = []
         self.closed = 0
 
     def capabilities(self) -> Capabilities:
         return Capabilities(frozenset(Mode), (16, 16), 2, 5, 4, 8, 8)
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         self.requests.append(request)
         shape = (request.frames, request.height, request.width, 3)
         return Clip(np.full(shape, request.seed % 256, np.uint8), 8)
@@ -217,8 +218,8 @@ class Grey(Backbone):
 
 
 class Last(KeyframeSelector):
-    def select(self, context: ClipContext, gate: FrameGate) -> list[Candidate]:
-        return [Candidate(len(context.clip) - 1, {"taste": 1.0})]
+    def select(self, context: ClipContext, gate: FrameGate) -> list[Keyframe]:
+        return [context.keyframe(len(context.clip) - 1, {"taste": 1.0})]
 
 
 class Newest(MemoryPolicy):
@@ -231,7 +232,7 @@ def test_plugins_may_be_given_as_objects(stage: Stage) -> None:
     with Storyteller(stage.folder(), backbone=grey, selector=Last(), policy=Newest(), budget=1) as teller:
         assert teller.render(chain(3)).check().frames == 15
         assert grey.closed == 0
-        assert teller.render(chain(3)).tally.made == 0
+        assert teller.render(chain(3)).made == 0
     assert grey.closed == 1
     assert [len(request.memory) for request in grey.requests] == [0, 1, 1]
     assert [request.mode for request in grey.requests] == [Mode.T2V, Mode.M2V, Mode.M2V]
@@ -242,7 +243,7 @@ def test_plugins_may_be_given_as_objects(stage: Stage) -> None:
 def test_an_object_of_the_wrong_kind_is_named(stage: Stage) -> None:
     teller = Storyteller(stage.folder(), backbone=Newest())
     with teller, pytest.raises(PluginError, match="backbone: Newest is not a Backbone"):
-        teller.plan(chain(1))
+        teller.dry_run(chain(1))
 
 
 def test_an_object_that_cannot_travel_to_processes_is_named(stage: Stage) -> None:
@@ -296,9 +297,9 @@ def test_one_storyteller_can_render_after_an_error_and_after_closing(stage: Stag
     with stage.teller() as teller:
         with pytest.raises(SettingsError):
             teller.render(story([shot("p", frames=4)]))
-        assert teller.render(chain(1)).check().tally.made == 1
+        assert teller.render(chain(1)).check().made == 1
         teller.close()
-        assert teller.render(chain(1)).tally.cached == 1
+        assert teller.render(chain(1)).cached == 1
 
 
 def test_a_running_folder_refuses_a_second_storyteller(stage: Stage) -> None:

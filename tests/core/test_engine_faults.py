@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storymem.errors import DamagedFile, MediaError, RunStoreError, ShotError
-from storymem.values.events import Event, ShotBlocked, ShotFailed, ShotFinished
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
-from storymem.values.clip import check_frames
 from storymem.store.runstore import RunStore
+from storymem.values.clip import check_frames
+from storymem.values.events import Event, ShotBlocked, ShotFailed, ShotFinished
 from storymem.values.storyboard import BoardShot
 
 ALONE = {"policy": "none", "continuation": "first_frame"}
@@ -33,7 +33,7 @@ BRANCHES = story(["a", shot("b", cut=False), shot("c", cut=False)], ["d", shot("
 def test_a_failed_shot_stops_only_what_needs_it_and_a_later_run_resumes(stage: Stage) -> None:
     result = stage.render(BRANCHES, fault={"b": "raise"}, **ALONE)
     assert stage.made() == ["a", "d", "e"]
-    assert (result.tally.made, result.tally.failed, result.tally.blocked) == (3, 1, 1)
+    assert (result.made, len(result.failures), result.blocked) == (3, 1, 1)
     assert result.film is None
     reason = "shot 1.2: backbone Tiny failed: ValueError: tensor on the wrong device"
     assert dict(result.failures) == {"1.2": reason}
@@ -46,7 +46,7 @@ def test_a_failed_shot_stops_only_what_needs_it_and_a_later_run_resumes(stage: S
 
     result = stage.render(BRANCHES, **ALONE)
     assert stage.made() == ["b", "c"]
-    assert result.check().tally.cached == 3
+    assert result.check().cached == 3
     with stage.store() as store:
         assert store.failures() == {}
     stage.render(BRANCHES, run="undisturbed", **ALONE)
@@ -156,7 +156,7 @@ def test_a_backbone_that_hangs_in_a_thread_is_given_up(stage: Stage) -> None:
     assert result.failures["1.1"] == "shot 1.1: gave up after 0.3 s (shot_timeout)"
     assert "the backbone hangs (shot 1.1: gave up" in result.failures["2.1"]
     assert "executor=process" in result.failures["2.1"]
-    assert result.tally.made == 0
+    assert result.made == 0
 
 
 @pytest.mark.usefixtures("let_go")
@@ -300,7 +300,7 @@ def test_a_folder_in_use_by_another_is_refused(stage: Stage) -> None:
         stage.render(chain(1))
     with stage.store(write=True):
         pass  # the refusal left the lock as it was
-    assert stage.render(chain(1)).tally.cached == 1
+    assert stage.render(chain(1)).cached == 1
 
 
 def test_looking_at_what_is_no_run_is_refused(tmp_path: Path) -> None:

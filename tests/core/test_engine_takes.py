@@ -10,13 +10,13 @@ import pytest
 from core_support import Stage, chain, check_tidy, digest, objects, published, rows, shot, story
 from PIL import Image
 
-from storymem.engine.keys import shot_seed
 from storymem.errors import MediaError, PluginError, RunStoreError, ScriptError, SettingsError
-from storymem.values.events import FilmWritten, KeyframesAdmitted, RunFinished, ShotFinished, ShotStarted
 from storymem.film.review import FinishedFilm
-from storymem.media.images import read_png
+from storymem.keys import derived_seed
 from storymem.media.video import count_frames, iter_frames, read_clip
 from storymem.store.records import Override
+from storymem.values.events import FilmWritten, KeyframesAdmitted, RunFinished, ShotFinished, ShotStarted
+from storymem.values.picture import read_png
 
 NO_MEMORY = {"policy": "none", "continuation": "cut"}
 
@@ -26,7 +26,7 @@ def test_a_script_becomes_a_film_with_keyframes_of_every_shot(stage: Stage) -> N
     folder = stage.folder()
     assert result.check().frames == count_frames(folder / "film.mp4") == 15
     assert result.film == folder / "film.mp4"
-    assert (result.tally.made, result.tally.cached, result.tally.failed) == (3, 0, 0)
+    assert (result.made, result.cached, len(result.failures)) == (3, 0, 0)
     assert stage.made() == ["p1", "p2", "p3"]
     assert sorted(p.name for p in (folder / "shots").iterdir()) == ["01_01.mp4", "01_02.mp4", "01_03.mp4"]
     check_tidy(folder)
@@ -56,7 +56,7 @@ def test_rendering_again_makes_and_writes_nothing(stage: Stage) -> None:
     rows_before = rows(stage.folder())
     stage.made()
     result = stage.render(chain(3, cut=False))
-    assert (result.tally.made, result.tally.cached) == (0, 3)
+    assert (result.made, result.cached) == (0, 3)
     assert stage.made() == []
     assert stage.of(FilmWritten)[0].cached
     assert all(event.cached for event in stage.of(ShotFinished))
@@ -95,7 +95,7 @@ def test_an_edit_undone_finds_the_old_take(stage: Stage) -> None:
     stage.made()
     result = stage.render(chain(2))
     assert stage.made() == []
-    assert result.tally.made == 0
+    assert result.made == 0
     assert published(stage.folder()) == first
 
 
@@ -127,8 +127,8 @@ def test_inserting_a_shot_leaves_the_seeds_of_the_others(stage: Stage) -> None:
     before = story([shot("a", id="1.1"), shot("b", id="1.2"), shot("c", id="1.3")])
     after = story([shot("a", id="1.1"), shot("x", id="1.1a"), shot("b", id="1.2"), shot("c", id="1.3")])
     with stage.teller() as teller:
-        seeds = {spec.shot.id: spec.seed for spec in teller.plan(before).specs}
-        new_seeds = {spec.shot.id: spec.seed for spec in teller.plan(after).specs}
+        seeds = {spec.shot.id: spec.request.seed for spec in teller.dry_run(before).specs}
+        new_seeds = {spec.shot.id: spec.request.seed for spec in teller.dry_run(after).specs}
     assert seeds == {i: new_seeds[i] for i in seeds}
     assert len(set(new_seeds.values())) == 4
     stage.render(before, **NO_MEMORY)
@@ -140,8 +140,8 @@ def test_inserting_a_shot_leaves_the_seeds_of_the_others(stage: Stage) -> None:
 
 def test_story_seed_of_settings_replaces_the_scripts(stage: Stage) -> None:
     with stage.teller(seed=5) as teller:
-        spec = teller.plan(chain(1, seed=1)).specs[0]
-    assert spec.seed == shot_seed(5, "1.1") != shot_seed(1, "1.1")
+        spec = teller.dry_run(chain(1, seed=1)).specs[0]
+    assert spec.request.seed == derived_seed(5, "1.1") != derived_seed(1, "1.1")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_an_override_remakes_its_shot_and_what_depends_on_it_and_can_be_taken_ba
         store.set_override("1.1", Override(seed=99, prompt=None))
     stage.render(script, policy="none")
     assert stage.made() == ["p1", "p2"]
-    assert [t.request["seed"] for t in _takes(stage, "1.1")] == [shot_seed(0, "1.1"), 99]
+    assert [t.request["seed"] for t in _takes(stage, "1.1")] == [derived_seed(0, "1.1"), 99]
     with stage.store(write=True) as store:
         store.set_override("1.1", None)
     stage.render(script, policy="none")

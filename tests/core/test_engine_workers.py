@@ -13,8 +13,8 @@ from core_support import Stage, check_tidy, film_pixels, published, rows, shot, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storymem.engine.task import ShotOutcome, ShotTask
 from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.values.work import ShotOutcome, ShotTask
 
 #: A wide story: branches by entity, chains by handed-over frames.
 CAST = [{"id": name} for name in ("fox", "owl", "den")]

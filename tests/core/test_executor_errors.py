@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from failing_worker import Failing
 
-from storymem.engine.task import ShotTask
 from storymem.errors import DamagedFile, ShotError
+from storymem.values.work import ShotTask
 from storymem_plugins.executors.process import ProcessExecutor
 
 TASK = ShotTask("1.1", Path(), generate=None, source=None, first=0, master="lossless", crf=None, select=False)

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from storymem.errors import MediaError
-from storymem.values.clip import Clip, Frames, pixel_hash
 from storymem.media.images import MAX_SIDE, encode_png, read_png, read_reference
 from storymem.media.video import (
     LOSSLESS,
@@ -34,6 +33,7 @@ from storymem.media.video import (
     viewing_codec,
     write_clip,
 )
+from storymem.values.clip import Clip, Frames, pixel_hash
 
 FPS = 8
 

@@ -36,7 +36,7 @@ def test_any_title_can_be_laid_out(stage: Stage, title: str) -> None:
     first = published(stage.folder())
     (copy,) = stage.folder().glob(f"{safe_title(title)}/001_001.mp4")
     assert copy.samefile(stage.folder() / "shots" / "01_01.mp4")
-    assert stage.render(script, layout="entitybench").tally.made == 0
+    assert stage.render(script, layout="entitybench").made == 0
     assert published(stage.folder()) == first
     assert sorted(p.name for p in stage.root.parent.iterdir()) == before
 
@@ -61,4 +61,4 @@ def test_what_stands_in_the_way_of_a_name_is_said(stage: Stage, name: str) -> No
         stage.render(chain(1))
     assert "\n" not in str(caught.value)
     blocking.rmdir() if name.endswith("/") else blocking.unlink()
-    assert stage.render(chain(1)).tally.cached == 1
+    assert stage.render(chain(1)).cached == 1

@@ -32,5 +32,5 @@ def test_a_folder_among_the_objects_is_left_alone(stage: Stage) -> None:
     stage.render(chain(1))
     theirs = stage.folder() / "objects" / "notes"
     theirs.mkdir()
-    assert stage.render(chain(1)).tally.cached == 1
+    assert stage.render(chain(1)).cached == 1
     assert theirs.is_dir()

@@ -15,8 +15,8 @@ from storymem.errors import ScriptError, ShotError
 from storymem.interfaces import Keyframe
 from storymem.media.images import read_png, write_png
 from storymem.portraits import make_portraits, portrait_script, sitters, with_portraits
-from storymem.values.script import Entity, StoryScript
 from storymem.testing import strategies
+from storymem.values.script import Entity, StoryScript
 
 CAST: list[dict[str, Any]] = [
     {"id": "fox", "look": "small red fox. "},

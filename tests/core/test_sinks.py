@@ -10,9 +10,9 @@ import pytest
 from core_support import Program, Stage, chain
 
 from storymem.errors import SettingsError
-from storymem.values.events import RunStarted, ShotFinished, ShotStep
 from storymem.interfaces import EventSink
 from storymem.plugin import Kind, PluginHost
+from storymem.values.events import RunStarted, ShotFinished, ShotStep
 
 FULL = Path("/dev/full")
 

@@ -18,21 +18,21 @@ from pydantic import Field
 from storymem.errors import MediaError
 from storymem.interfaces import (
     Backbone,
-    Candidate,
     Capabilities,
     ClipContext,
     FrameFilter,
     FrameGate,
-    GenerationRequest,
+    Keyframe,
     KeyframeSelector,
     Mode,
     NotInFingerprint,
     PluginSettings,
     Progress,
+    ShotRequest,
     Verdict,
 )
-from storymem.values.clip import Clip, Frames
 from storymem.plugin import Register, hookimpl
+from storymem.values.clip import Clip, Frames
 
 SIZE = (32, 16)
 FPS = 8
@@ -72,11 +72,11 @@ class Tiny(Backbone[TinySettings]):
             frame_step=4,
             fps=FPS,
             max_memory=8,
-            max_handover=9,
+            handovers=frozenset(range(1, 9 + 1)),
             concurrent=self.settings.concurrent,
         )
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         progress(0, 2)
         fault = self.settings.fault.get(request.prompt)
         if fault in BEFORE:
@@ -91,14 +91,14 @@ class Tiny(Backbone[TinySettings]):
         return Clip(frames, FPS)
 
 
-def draw(request: GenerationRequest, look: int = 0) -> Frames:
+def draw(request: ShotRequest, look: int = 0) -> Frames:
     """Return the frames of a request."""
     seen = hashlib.sha256(
         repr((request.prompt, request.negative_prompt, request.seed, request.subjects, look)).encode()
     )
-    for picture in request.memory:
+    for picture in request.pictures:
         seen.update(picture.tobytes())
-    kept = request.handed_over if request.handed_over is not None else np.empty((0, 0, 0, 3), np.uint8)
+    kept = request.handover_frames if request.handover_frames is not None else np.empty((0, 0, 0, 3), np.uint8)
     seen.update(kept.tobytes())
     random = np.random.default_rng(list(seen.digest()))
     frames = np.empty((request.frames, request.height, request.width, 3), np.uint8)
@@ -109,19 +109,19 @@ def draw(request: GenerationRequest, look: int = 0) -> Frames:
     return frames
 
 
-def _raise(request: GenerationRequest, progress: Progress) -> None:
+def _raise(request: ShotRequest, progress: Progress) -> None:
     raise ValueError("tensor on the wrong device")
 
 
-def _refuse(request: GenerationRequest, progress: Progress) -> None:
+def _refuse(request: ShotRequest, progress: Progress) -> None:
     raise MediaError("weights.bin: cannot be read")
 
 
-def _hang(request: GenerationRequest, progress: Progress) -> None:
+def _hang(request: ShotRequest, progress: Progress) -> None:
     LET_GO.wait()
 
 
-def _hold(request: GenerationRequest, progress: Progress) -> None:
+def _hold(request: ShotRequest, progress: Progress) -> None:
     """Work without end, step by step, until cancelled."""
     never = threading.Event()
     while True:
@@ -129,11 +129,11 @@ def _hold(request: GenerationRequest, progress: Progress) -> None:
         never.wait(0.01)
 
 
-def _slow(request: GenerationRequest, progress: Progress) -> None:
+def _slow(request: ShotRequest, progress: Progress) -> None:
     threading.Event().wait(0.4)
 
 
-def _die(request: GenerationRequest, progress: Progress) -> None:
+def _die(request: ShotRequest, progress: Progress) -> None:
     os._exit(9)
 
 
@@ -178,14 +178,14 @@ class EverySettings(PluginSettings):
 class Every(KeyframeSelector[EverySettings]):
     """Every ``step``-th new frame, whatever the filters say; ``fault`` breaks it."""
 
-    def select(self, context: ClipContext, gate: FrameGate) -> Sequence[Candidate]:
+    def select(self, context: ClipContext, gate: FrameGate) -> Sequence[Keyframe]:
         if self.settings.fault == "raise":
             raise RuntimeError("selector out of memory")
         if self.settings.fault == "range":
-            return [Candidate(len(context.clip))]
+            return [Keyframe("0" * 64, "1.1", 0, len(context.clip))]
         if self.settings.fault == "order":
-            return [Candidate(3), Candidate(2)]
-        return [Candidate(index) for index in range(context.first, len(context.clip), self.settings.step)]
+            return [context.keyframe(3), context.keyframe(2)]
+        return [context.keyframe(index) for index in range(context.first, len(context.clip), self.settings.step)]
 
 
 class BrightSettings(PluginSettings):

@@ -11,8 +11,8 @@ from transformers import AutoTokenizer, CLIPModel
 
 from storymem.errors import MediaError, PluginError, SettingsError
 from storymem.interfaces.selection import ClipContext, FrameGate
-from storymem.values.clip import Clip
 from storymem.plugin import Kind, PluginHost
+from storymem.values.clip import Clip
 from storymem_plugins.encoders.clip import ClipEncoder
 from storymem_plugins.encoders.settings import ClipSettings
 from storymem_plugins.encoders.towers import LOADED

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from storymem.interfaces.selection import ClipContext
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem_plugins.encoders.clip import ClipEncoder
 from storymem_plugins.encoders.settings import ClipSettings
 from storymem_plugins.selection.aesthetic import AestheticFilter, AestheticSettings

@@ -9,8 +9,8 @@ import pytest
 from storymem.interfaces import ScriptFormat
 from storymem.plugin import Kind, PluginHost
 from storymem.script.loader import load_script
-from storymem.values.script import EntityKind
 from storymem.script.parsing import read_data
+from storymem.values.script import EntityKind
 from storymem_plugins.formats.entitybench import EntityBench
 from storymem_plugins.formats.memento import Memento
 from storymem_plugins.formats.st_bench import StBench

@@ -13,8 +13,8 @@ from storymem.errors import ScriptError
 from storymem.interfaces import ScriptFormat
 from storymem.plugin import Kind, PluginHost
 from storymem.script.loader import load_script
-from storymem.values.script import EntityKind, StoryScript
 from storymem.script.services import read_script
+from storymem.values.script import EntityKind, StoryScript
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "stories"
 

@@ -12,9 +12,9 @@ from storymem.errors import Cancelled, ScriptError
 from storymem.interfaces import Brief, ScriptPlanner
 from storymem.script.changes import diff_scripts
 from storymem.script.lint import has_errors, lint
-from storymem.values.script import Entity, StoryScript
 from storymem.script.revision import ScriptReviser
 from storymem.testing.planner import PlannerContract
+from storymem.values.script import Entity, StoryScript
 from storymem_plugins.planning.settings import LlmSettings
 
 

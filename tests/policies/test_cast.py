@@ -8,7 +8,7 @@ import pytest
 
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.values.storyboard import Storyboard
-from storymem_memory_policies.cast import Source, cast_of
+from storymem.script.cast import Source, cast_of
 
 
 def board(

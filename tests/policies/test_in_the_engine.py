@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from storymem.api import Storyteller
-from storymem.values.events import ShotFinished, ShotStarted
 from storymem.plugin import Kind, PluginHost
-from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.testing import EventRecorder, FakeBackbone, FakeBackboneSettings, FakeEncoder
+from storymem.values.events import ShotFinished, ShotStarted
+from storymem.values.script import Entity, Scene, Shot, StoryScript
 
 HOST = PluginHost()
 POLICIES = [e.name for e in HOST.registry if e.kind is Kind.MEMORY_POLICY and e.owner.distribution == "storymem"]

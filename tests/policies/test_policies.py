@@ -16,9 +16,9 @@ from storymem.errors import PluginError, SettingsError
 from storymem.graph import build_graph
 from storymem.interfaces import ImageTextEncoder, Keyframe, MemoryPolicy, MemoryView
 from storymem.plugin import Kind, PluginHost
+from storymem.testing import DictStore
 from storymem.values.script import Scene, Shot, StoryScript
 from storymem.values.storyboard import BoardShot, Storyboard
-from storymem.testing import DictStore
 from storymem_memory_policies.compose import Compose, ComposeSettings
 
 HOST = PluginHost()

@@ -11,7 +11,6 @@ from storymem.plugin import PluginHost
 from storymem.script.changes import ChangeKind, diff_scripts, render_diff
 from storymem.script.edits import with_ids
 from storymem.script.loader import load_script
-from storymem.values.script import Entity, Shot, StoryScript
 from storymem.script.revision import (
     AddEntity,
     ChangeLook,
@@ -22,6 +21,7 @@ from storymem.script.revision import (
     Rewrite,
     apply_revision,
 )
+from storymem.values.script import Entity, Shot, StoryScript
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "stories"
 

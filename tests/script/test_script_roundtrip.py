@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from storymem.errors import ScriptError
 from storymem.plugin import PluginHost
 from storymem.script.loader import load_script
-from storymem.values.script import StoryScript
 from storymem.script.parsing import read_data
 from storymem.script.writing import to_data, write_data, write_script
+from storymem.values.script import StoryScript
 
 TEXT = st.text(max_size=40)
 NAME = st.text(min_size=1, max_size=20).map(str.strip).filter(bool)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from storymem.interfaces import ClipContext, FrameFilter, FrameGate, ImageTextEncoder, Verdict
 from storymem.interfaces.memory import Keyframe
 from storymem.values.clip import Clip, Frames, pixel_hash
-from storymem.media.images import encode_png
+from storymem.values.picture import encode_png
 
 GOLDEN = Path(__file__).parent / "golden" / "keyframes.npz"
 

@@ -10,11 +10,11 @@ from safetensors.numpy import save_file
 
 from storymem.interfaces import ClipContext
 from storymem.interfaces.memory import Keyframe
-from storymem.values.clip import pixel_hash
-from storymem.media.images import encode_png
 from storymem.testing.fakes import FakeEncoder
 from storymem.testing.filters import FilterContract
 from storymem.testing.selector import SelectorContract
+from storymem.values.clip import pixel_hash
+from storymem.values.picture import encode_png
 from storymem_plugins.selection.aesthetic import AestheticFilter, AestheticSettings
 from storymem_plugins.selection.diverse import DiverseSelector, DiverseSettings
 from storymem_plugins.selection.duplicate import DuplicateFilter, DuplicateSettings

@@ -12,10 +12,10 @@ import pytest
 
 from storymem.api import Storyteller
 from storymem.plugin import Kind, PluginHost
-from storymem.values.script import StoryScript
 from storymem.settings import RunSettings
 from storymem.settings.model import AcceptSettings
 from storymem.testing import FakeBackbone, FakeEncoder
+from storymem.values.script import StoryScript
 
 ROOT = Path(__file__).parents[2]
 GATE, STORES = ((ROOT / "docs" / name).read_text("utf-8") for name in ("accept-gate.md", "stores.md"))
@@ -70,8 +70,8 @@ def test_both_stores_tell_the_same_story(tmp_path: Path) -> None:
         backbone = FakeBackbone()
         options: dict[str, Any] = {"policy": "prompt_topk", "budget": 2, "store": store, "filters": []}
         with Storyteller(tmp_path / store, backbone=backbone, encoder=FakeEncoder(), **options) as teller:
-            assert teller.render(script).tally.made == 4
-            assert teller.render(script).tally.cached == 4
+            assert teller.render(script).made == 4
+            assert teller.render(script).cached == 4
         made[store] = [repr([picture.tobytes() for picture in r.memory]) for r in backbone.requests]
     assert made["sqlite"] == made["lancedb"]
     assert len(set(made["sqlite"])) == 4, "every shot recalled something else"

@@ -8,8 +8,8 @@ import torch
 from typer.testing import CliRunner
 
 from storymem.interfaces import FinishedShot
-from storymem.media.clip import Clip
-from storymem.storyboard import Storyboard
+from storymem.values.clip import Clip
+from storymem.values.storyboard import Storyboard
 from storymem_storyworld.bench import films as bench
 from storymem_storyworld.bench.command import app
 from storymem_storyworld.bench.films import RENDERER, Row, closed_share, episodes_of, floor, report

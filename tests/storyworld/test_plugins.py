@@ -6,11 +6,11 @@ import torch
 
 from storymem.errors import SettingsError
 from storymem.interfaces import Brief, FinishedShot
-from storymem.values.clip import Clip
 from storymem.plugin import Kind, PluginHost
-from storymem.values.storyboard import Storyboard
 from storymem.testing.metric import ListedFilm, MetricContract
 from storymem.testing.planner import PlannerContract
+from storymem.values.clip import Clip
+from storymem.values.storyboard import Storyboard
 from storymem_storyworld.draw.render import render
 from storymem_storyworld.measure.metric import StoryworldMetric
 from storymem_storyworld.readout.read import Readout, ReadoutConfig, save_readout

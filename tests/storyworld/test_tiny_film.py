@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from storymem.values.clip import Clip
 from storymem.media.video import count_frames
 from storymem.store.runstore import RunStore
+from storymem.values.clip import Clip
 from storymem_backbones.wan.errors import GeometryError
 from storymem_storyworld.draw.render import as_bytes, render
 from storymem_storyworld.measure.autoencoding import reconstruction_numbers

@@ -9,8 +9,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from storymem.values.clip import Clip
 from storymem.media.video import SMALL, write_clip
+from storymem.values.clip import Clip
 from storymem_backbones.training.command import app
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.errors import TrainingDataError, TrainingError

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storymem.errors import Cancelled, SettingsError
-from storymem.interfaces import GenerationRequest, Mode
+from storymem.interfaces import Mode
+from storymem.testing import shot_request
 from storymem_backbones.wan import add_m2v_lora, save_m2v_lora
 from storymem_backbones.wan.backbone import WanBackbone
 from storymem_backbones.wan.errors import GenerationError, GeometryError, LoraError, WeightsError
@@ -61,11 +62,8 @@ def request(memory=0, handed_over=0, **changes):
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (memory, 40, 30, 3), dtype=np.uint8)
     before = rng.integers(0, 256, (handed_over, 32, 48, 3), dtype=np.uint8)
-    fields = {
-        "prompt": "a fox", "negative_prompt": None, "width": 48, "height": 32, "frames": 9, "seed": 2**62,
-        "memory": tuple(pictures), "handed_over": before if handed_over else None, **changes,
-    }  # fmt: skip
-    return GenerationRequest(**fields)
+    seen = {"memory": pictures, "handover": before if handed_over else None}
+    return shot_request("a fox", (48, 32), 9, 2**62, **{**seen, **changes})
 
 
 def frames(backbone, *args, **kwargs):

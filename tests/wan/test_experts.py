@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storymem.errors import SettingsError
-from storymem.interfaces import GenerationRequest
+from storymem.testing import shot_request
 from storymem_backbones.wan import add_m2v_lora, merge_loras
 from storymem_backbones.wan.backbone import WanBackbone
 from storymem_backbones.wan.errors import LoraError, WeightsError
@@ -57,7 +57,7 @@ def write_files(states, folder, rename=lambda n: n):
 
 def frames(folder, **settings):
     backbone = WanBackbone(WanSettings(weights=str(folder), profile="cpu", steps=2, **settings))
-    return backbone.generate(GenerationRequest("a fox", "fog", 32, 32, 5, 1), lambda *_: None).frames
+    return backbone.generate(shot_request("a fox", (32, 32), 5, 1, negative_prompt="fog"), lambda *_: None).frames
 
 
 @pytest.mark.parametrize("rename", [lambda n: n, original_name], ids=["diffusers", "original"])

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storymem.interfaces.backbone import Mode
+from storymem.values.request import Mode
 from storymem_backbones.wan.errors import GeometryError
-from storymem_backbones.wan.geometry import latent_frames, legal_frames, legal_size, m2v_size, mode_for
+from storymem_backbones.wan.geometry import checked_mode, latent_frames, legal_frames, legal_size, m2v_size
 
 
 @given(st.integers(-10, 400))
@@ -52,9 +52,9 @@ def test_size_rule_refuses_nothing_to_draw_on():
 
 
 def test_modes():
-    assert mode_for(0, 0) is Mode.T2V
-    assert mode_for(3, 0) is Mode.M2V
-    assert mode_for(0, 1) is Mode.MI2V
-    assert mode_for(3, 5) is Mode.MM2V
+    assert checked_mode(memory_frames=0, condition_frames=0) is Mode.T2V
+    assert checked_mode(memory_frames=3, condition_frames=0) is Mode.M2V
+    assert checked_mode(memory_frames=0, condition_frames=1) is Mode.MI2V
+    assert checked_mode(memory_frames=3, condition_frames=5) is Mode.MM2V
     with pytest.raises(GeometryError, match="3 handed-over frames"):
-        mode_for(1, 3)
+        checked_mode(memory_frames=1, condition_frames=3)

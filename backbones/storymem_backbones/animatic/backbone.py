@@ -14,9 +14,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from storymem.errors import SettingsError
-from storymem.interfaces import Backbone, Capabilities, GenerationRequest, Mode, Progress
-from storymem.values.clip import Clip, Frames, check_frames
+from storymem.interfaces import Backbone, Capabilities, Mode, Progress, ShotRequest
 from storymem.validation import describe
+from storymem.values.clip import Clip, Frames, check_frames
 from storymem_backbones.animatic.camera import Afterimage, Camera, path_of
 from storymem_backbones.animatic.cast import cast_of
 from storymem_backbones.animatic.colour import oklch
@@ -35,7 +35,7 @@ CAPABILITIES = Capabilities(
     frame_step=4,
     fps=16,
     max_memory=64,
-    max_handover=81,
+    handovers=frozenset(range(1, 82)),
     concurrent=True,
 )
 MAX_SIDE = 8192  #: pixels
@@ -59,22 +59,22 @@ class Animatic(Backbone[AnimaticSettings]):
         load_font(font, 12)
         return f"{super().fingerprint()}/{hashlib.sha256(Path(font).read_bytes()).hexdigest()}"
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Draw the clip; see :class:`storymem.interfaces.Backbone`."""
         check(request)
         settings = self._settings_for(request)
         frames = np.empty((request.frames, request.height, request.width, 3), np.uint8)
         first = 0
-        if request.handed_over is not None:
-            first = len(request.handed_over)
-            frames[:first] = request.handed_over
+        if request.handover_frames is not None:
+            first = len(request.handover_frames)
+            frames[:first] = request.handover_frames
         if first < request.frames:
             progress(0, request.frames)
             _Shot(request, settings).film(frames, first, progress)
         progress(request.frames, request.frames)
         return Clip(frames, CAPABILITIES.fps)
 
-    def _settings_for(self, request: GenerationRequest) -> AnimaticSettings:
+    def _settings_for(self, request: ShotRequest) -> AnimaticSettings:
         unknown = sorted(set(request.options) - self.shot_options)
         if unknown:
             raise SettingsError(
@@ -86,7 +86,7 @@ class Animatic(Backbone[AnimaticSettings]):
             raise SettingsError(f"animatic: shot options: {describe(error)}") from error
 
 
-def check(request: GenerationRequest) -> None:
+def check(request: ShotRequest) -> None:
     """Raise a one-line :class:`storymem.errors.StoryMemError` unless the request can be drawn."""
     CAPABILITIES.check_size(request.width, request.height)
     CAPABILITIES.check_frames(request.frames, "animatic")
@@ -96,13 +96,13 @@ def check(request: GenerationRequest) -> None:
         raise SettingsError(f"animatic: seed {request.seed} must be 0 .. 2**63 - 1")
     if len(request.memory) > CAPABILITIES.max_memory:
         raise SettingsError(f"animatic: {len(request.memory)} memory keyframes; at most {CAPABILITIES.max_memory}")
-    for index, frame in enumerate(request.memory):
+    for index, frame in enumerate(request.pictures):
         check_frames(frame, 3, f"memory keyframe {index}")
-    if request.handed_over is not None:
-        _check_handed_over(request.handed_over, request)
+    if request.handover_frames is not None:
+        _check_handover(request.handover_frames, request)
 
 
-def _check_handed_over(frames: Frames, request: GenerationRequest) -> None:
+def _check_handover(frames: Frames, request: ShotRequest) -> None:
     check_frames(frames, 4, "handed-over frames")
     count, height, width = frames.shape[:3]
     if (width, height) != (request.width, request.height):
@@ -110,7 +110,7 @@ def _check_handed_over(frames: Frames, request: GenerationRequest) -> None:
             f"handed-over frames are {width}x{height} but the shot is {request.width}x{request.height}; "
             "use one size, or a cut between them"
         )
-    most = min(request.frames, CAPABILITIES.max_handover)
+    most = min(request.frames, max(CAPABILITIES.handovers))
     if count > most:
         raise SettingsError(f"{count} frames were handed over to a shot of {request.frames}; at most {most} fit")
 
@@ -118,7 +118,7 @@ def _check_handed_over(frames: Frames, request: GenerationRequest) -> None:
 class _Shot:
     """One request being drawn."""
 
-    def __init__(self, request: GenerationRequest, settings: AnimaticSettings) -> None:
+    def __init__(self, request: ShotRequest, settings: AnimaticSettings) -> None:
         self.request, self.settings = request, settings
         self.action = action_of(request.prompt, [subject.name for subject in request.subjects])
         self.cast = cast_of(self.action, request.subjects)
@@ -133,7 +133,7 @@ class _Shot:
         camera = Camera(staging.layers(), path, size, self.request.seed)
         falling = self._falling(staging)
         over, opacity = overlay(self._slate(staging), size)
-        handed = self.request.handed_over
+        handed = self.request.handover_frames
         after = Afterimage(handed) if handed is not None else None
         count = len(frames) - first
         ease = min(self.settings.ease_frames, count)
@@ -156,9 +156,9 @@ class _Shot:
 
     def _seen(self) -> Frames | None:
         """Return the picture last seen: the last handed-over frame, else the last keyframe."""
-        if self.request.handed_over is not None:
-            return self.request.handed_over[-1]  # type: ignore[no-any-return]
-        return self.request.memory[-1] if self.request.memory else None
+        if self.request.handover_frames is not None:
+            return self.request.handover_frames[-1]  # type: ignore[no-any-return]
+        return self.request.memory[-1].load() if self.request.memory else None
 
     def _slate(self, staging: Staging) -> Slate:
         settings, reading = self.settings, self.reading
@@ -168,7 +168,7 @@ class _Shot:
             title=_title(self.request.mode, reading) if settings.slate else "",
             names=[(look.name, oklch(*look.badge)) for look in shown],
             seed=self.request.seed,
-            memory=self.request.memory if settings.memory_strip else (),
+            memory=self.request.pictures if settings.memory_strip else (),
             font=settings.font,
         )
 

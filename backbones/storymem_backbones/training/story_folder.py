@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storymem.errors import MediaError
-from storymem.values.clip import Frames
 from storymem.media.video import iter_frames
 from storymem.validation import describe
+from storymem.values.clip import Frames
 from storymem_backbones.training.errors import TrainingDataError
 from storymem_backbones.wan.frames import to_pixels
 

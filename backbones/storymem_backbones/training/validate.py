@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from storymem.values.clip import Clip
 from storymem.media.video import SMALL, iter_frames, write_clip
+from storymem.values.clip import Clip
 from storymem_backbones.training.story_folder import TrainingStory
 from storymem_backbones.wan.lora import load_m2v_lora
 from storymem_backbones.wan.manifest import Manifest, read_manifest

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from storymem.errors import SettingsError
-from storymem.interfaces import Backbone, Capabilities, Check, GenerationRequest, Mode, Progress
+from storymem.interfaces import Backbone, Capabilities, Check, Mode, Progress, ShotRequest
 from storymem.values.clip import Clip, Frames
 from storymem_backbones.wan.build import require_device, stacked_loras, start_pipeline
 from storymem_backbones.wan.errors import GenerationError, WeightsError
 from storymem_backbones.wan.estimate import GIB, Estimate, estimate_shot
 from storymem_backbones.wan.fingerprint import picture_fingerprint
-from storymem_backbones.wan.geometry import SIZE_MULTIPLE, TEMPORAL_STRIDE, mode_for
+from storymem_backbones.wan.geometry import SIZE_MULTIPLE, TEMPORAL_STRIDE
 from storymem_backbones.wan.manifest import Manifest, read_manifest
 from storymem_backbones.wan.parallel import ParallelPipeline
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
@@ -62,7 +62,7 @@ class WanBackbone(Backbone[WanSettings]):
             frame_step=TEMPORAL_STRIDE,
             fps=manifest.fps,
             max_memory=_MOST_MEMORY,
-            max_handover=5,
+            handovers=frozenset({1, 5}),
         )
 
     def fingerprint(self) -> str:
@@ -72,7 +72,7 @@ class WanBackbone(Backbone[WanSettings]):
         text = picture_fingerprint(self.settings, manifest, self._sampling(self.settings, manifest), loras)
         return f"{type(self).__module__}:{type(self).__qualname__}/{self.version}/{text}"
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make one clip; see `storymem.interfaces.Backbone`.
 
         Raises:
@@ -83,7 +83,7 @@ class WanBackbone(Backbone[WanSettings]):
         """
         settings = self.settings.model_copy(update=dict(request.options))
         shot = _inputs(request, settings)
-        from_text = settings.text_to_video is not None and mode_for(len(shot.memory), shot.condition_frames) is Mode.T2V
+        from_text = settings.text_to_video is not None and request.mode is Mode.T2V
         pipeline = self._pipeline(from_text)
         sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
         try:
@@ -238,7 +238,7 @@ class WanBackbone(Backbone[WanSettings]):
         return f"try profile {smaller}"
 
 
-def _inputs(request: GenerationRequest, settings: WanSettings) -> ShotInputs:
+def _inputs(request: ShotRequest, settings: WanSettings) -> ShotInputs:
     negative = request.negative_prompt
     return ShotInputs(
         prompt=request.prompt,
@@ -247,6 +247,6 @@ def _inputs(request: GenerationRequest, settings: WanSettings) -> ShotInputs:
         height=request.height,
         frames=request.frames,
         seed=request.seed,
-        memory=request.memory,
-        condition=request.handed_over,
+        memory=request.pictures,
+        condition=request.handover_frames,
     )

@@ -16,9 +16,9 @@ from storymem_backbones.wan.errors import ConditioningError
 from storymem_backbones.wan.geometry import (
     MASK_CHANNELS,
     TEMPORAL_STRIDE,
+    checked_mode,
     latent_frames,
     legal_size,
-    mode_for,
 )
 
 EncodeVideo = Callable[[Tensor], Tensor]
@@ -102,7 +102,7 @@ def build_conditioning(
         raise ConditioningError("both memory and memory_latents were given: give one")
     batch = _batch_of(memory, memory_latents, condition)
     given = 0 if condition is None else condition.shape[1]
-    mode_for(0, given)
+    checked_mode(memory_frames=0, condition_frames=given)
     if memory_latents is None and memory is not None and memory.shape[1]:
         memory_latents = encode_memory(encode, memory, height, width)
     if given or zero_latents is None:

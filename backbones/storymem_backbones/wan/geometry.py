@@ -5,7 +5,7 @@ Knows nothing about tensors or models, so settings and estimates can use it with
 
 import math
 
-from storymem.interfaces.backbone import Mode, mode_of
+from storymem.values.request import Mode, mode_of
 from storymem_backbones.wan.errors import GeometryError
 
 SPATIAL_STRIDE = 8
@@ -20,8 +20,8 @@ CONDITION_FRAMES = {Mode.T2V: 0, Mode.M2V: 0, Mode.MI2V: 1, Mode.MM2V: 5}
 """Frames of the previous shot that open a clip of each mode (paper section 3.4)."""
 
 
-def mode_for(memory_frames: int, condition_frames: int) -> Mode:
-    """The mode that these counts of memory keyframes and of the previous shot's frames ask for.
+def checked_mode(*, memory_frames: int, condition_frames: int) -> Mode:
+    """Return the mode for these counts of memory keyframes and of frames of the previous shot.
 
     Raises:
         GeometryError: If the number of condition frames is not one the model was trained with.
@@ -30,7 +30,7 @@ def mode_for(memory_frames: int, condition_frames: int) -> Mode:
         raise GeometryError(
             f"{condition_frames} handed-over frames: Wan M2V takes 0 (a cut), 1 (the last frame) or 5 (the last five)"
         )
-    return mode_of(condition_frames, memory_frames)
+    return mode_of(handover=condition_frames, memory=memory_frames)
 
 
 def latent_frames(frames: int) -> int:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.interfaces.backbone import Mode
 from storymem.values.clip import Frames
-from storymem_backbones.wan.geometry import latent_frames, legal_size, mode_for
+from storymem.values.request import Mode, mode_of
+from storymem_backbones.wan.geometry import latent_frames, legal_size
 
 Picture = NDArray[np.uint8]
 StepCallback = Callable[[int, int], None]
@@ -47,7 +47,7 @@ class ShotInputs:
     @property
     def mode(self) -> Mode:
         """What the clip is conditioned on."""
-        return mode_for(len(self.memory), self.condition_frames)
+        return mode_of(handover=self.condition_frames, memory=len(self.memory))
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int, int]:

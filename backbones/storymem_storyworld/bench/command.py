@@ -36,27 +36,25 @@ def storyworld(  # noqa: PLR0913, PLR0917 - a command's options
     backbone: options.Backbone = None,
 ) -> None:
     """Render test episodes of the storyworld under several memory policies and measure what memory keeps."""
-    from storymem.plugin import Kind, PluginHost
+    from storymem.plugin import PluginHost
+    from storymem.session import Session
     from storymem_storyworld.bench.films import Bench, autoencoded, floor
     from storymem_storyworld.measure.autoencoding import Autoencodes
     from storymem_storyworld.measure.metric import StoryworldMetric
     from storymem_storyworld.settings import ReadoutSettings
 
     host = PluginHost(plugin or [])
-    settings = options.settings_from(host, config, assign, {"backbone": backbone}).settings
+    resolved = options.settings_from(host, config, assign, {"backbone": backbone})
     metric = StoryworldMetric(ReadoutSettings(readout=readout, device=device))
-    model = host.build(Kind.BACKBONE, settings.backbone.name, settings.backbone.settings)
-    shared = Bench(settings, host, model, runs, metric, portraits)
     rows = []
-    try:
+    with Session(resolved.explicit, plugins=host) as session:
+        model, shared = session.built().backbone, Bench(session, runs, metric, portraits)
         for name in tier or ["easy"]:
             rows.append(floor(name, stories, metric))
             if isinstance(model, Autoencodes):
                 rows.append(autoencoded(name, stories, metric, model))
             rows += [shared.row(name, one, stories, typer.echo) for one in policy or ["none", "sink_recent"]]
-    finally:
-        model.close()
-    _write(out, rows, settings.backbone.name)
+    _write(out, rows, resolved.settings.backbone.name)
 
 
 def _write(out: Path, rows: list[Row], backbone: str) -> None:

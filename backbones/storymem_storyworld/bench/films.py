@@ -11,22 +11,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.api import Storyteller
 from storymem.film.review import FinishedFilm
-from storymem.interfaces import FinishedShot, Plugin
-from storymem.media.clip import Clip, Frames
+from storymem.interfaces import FinishedShot, MemoryPolicy
 from storymem.media.video import read_clip
-from storymem.plugin import PluginHost
+from storymem.plugin import Kind
 from storymem.portraits import make_portraits, with_portraits
-from storymem.settings import RunSettings
+from storymem.session import Session
 from storymem.store.records import CurrentShot, Take
 from storymem.store.runstore import RunStore
-from storymem.storyboard import Storyboard
+from storymem.values.clip import Clip, Frames
+from storymem.values.storyboard import Storyboard
 from storymem_storyworld.draw.render import as_bytes, render
 from storymem_storyworld.measure.autoencoding import Autoencodes, psnr, reconstruction_numbers
 from storymem_storyworld.measure.metric import StoryworldMetric
@@ -190,17 +188,14 @@ class Bench:
     """What all films of a benchmark share.
 
     Attributes:
-        settings: Of the runs; only the policy is changed.
-        backbone: Built once, used by all films.
+        session: Has the settings and the loaded model; only the policy is changed.
         runs: Folder for the run folders; a film found there is not made again.
         metric: Reads the films.
         portraits: Whether memory begins with a portrait of each character (`storymem.portraits`), which is in no
             film; an episode's are made once, for all policies.
     """
 
-    settings: RunSettings
-    host: PluginHost
-    backbone: Plugin[Any]
+    session: Session
     runs: Path
     metric: StoryworldMetric
     portraits: bool = False
@@ -210,11 +205,12 @@ class Bench:
         script, base, title = story_script(episode), None, episode.title.replace(" ", "_")
         if self.portraits:
             base = self.runs / "portraits" / title
-            made = make_portraits(script, base, self.settings, plugins=self.host, backbone=self.backbone)
+            made = make_portraits(script, base, self.session)
             script = with_portraits(script, made, base)
         folder = self.runs / self.label(policy) / title
-        with Storyteller(folder, self.settings, plugins=self.host, policy=policy, backbone=self.backbone) as teller:
-            teller.render(script, base=base).check()
+        remembers = self.session.host.build(Kind.MEMORY_POLICY, policy, {})
+        assert isinstance(remembers, MemoryPolicy)
+        self.session.with_policy(remembers).render(script, folder, base=base).check()
         with RunStore(folder, write=False) as store:
             film, chosen = FinishedFilm(store), _chosen(store)
             seconds = sum(take.seconds for _, take in chosen.values())

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from storymem.errors import SettingsError
 from storymem.interfaces import FilmView, Metric
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 from storymem_storyworld.language.understand import understand
 from storymem_storyworld.measure.metrics import Measures, measure
 from storymem_storyworld.readout.read import ClipReading, Readout, load_readout, read_clips

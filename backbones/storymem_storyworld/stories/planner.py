@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from storymem.interfaces import Brief, ScriptPlanner
-from storymem.script.models import StoryScript
+from storymem.values.script import StoryScript
 from storymem_storyworld.settings import EpisodeSettings
 from storymem_storyworld.stories.episodes import TIERS, sample_episode, story_script
 

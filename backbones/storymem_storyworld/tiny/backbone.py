@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from storymem.interfaces import GenerationRequest, Progress, Subject
-from storymem.media.clip import Clip
+from storymem.interfaces import Progress, ShotRequest, Subject
+from storymem.values.clip import Clip
 from storymem_backbones.wan.backbone import WanBackbone
 from storymem_storyworld.language.understand import Concepts, understand
 
@@ -22,7 +22,7 @@ class TinyBackbone(WanBackbone):
         """Return the sentence that the model is given."""
         return read_prompt(prompt, subjects).caption() or "nothing of this prompt"
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make one clip; see :meth:`WanBackbone.generate`."""
         caption = read_prompt(request.prompt, request.subjects).caption()
         return super().generate(replace(request, prompt=caption), progress)

@@ -41,7 +41,7 @@ def graph(
     # Which shots wait for which is not the model's business: without a choice, one that loads nothing will do.
     given = {"backbone": _LIGHT, **resolved.explicit}
     with tempfile.TemporaryDirectory() as unused, Storyteller(unused, given, plugins=host) as teller:
-        built = teller.plan(script).graph
+        built = teller.dry_run(script).graph
     text = str(getattr(export, f"to_{form}")(built))
     if out is None:
         typer.echo(text, nl=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from typing import Annotated
 
 import typer
 
-from storymem.cli import convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show
+from storymem.cli import cast, convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show
 from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
 
@@ -33,6 +35,7 @@ for _command in (
     runs.takes,
     runs.redo,
     runs.pin,
+    runs.film,
     runs.prune,
     runs.verify,
     measure.measure,
@@ -42,6 +45,25 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(plugins.app, name="plugin")
+app.add_typer(cast.app, name="cast")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from storymem import __version__
+
+        typer.echo(f"storymem {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind an error.")] = False,
+) -> None:
+    """Multi-shot stories as one film, with visual memory."""
 
 
 def main() -> None:
@@ -49,6 +71,8 @@ def main() -> None:
     try:
         app()
     except StoryMemError as error:
+        if "--debug" in sys.argv:  # the options are gone when the error arrives here
+            typer.echo(error.details or "".join(traceback.format_exception(error)), err=True)
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 

@@ -22,14 +22,15 @@ def measure(
     from storymem.film.review import FinishedFilm
     from storymem.interfaces import Metric
     from storymem.plugin import Kind, PluginHost
-    from storymem.store.runstore import RunStore
+    from storymem.runs import open_run
 
     host = PluginHost(plugin or [])
     metrics = {name: host.build(Kind.METRIC, name, {}) for name in metric}
     with ExitStack() as open_things:
         for built in metrics.values():
             open_things.callback(built.close)
-        film = FinishedFilm(open_things.enter_context(RunStore(run, write=False)))
+        opened = open_things.enter_context(open_run(run, host=host))
+        film = FinishedFilm(opened.store, opened.memory_store)
         results = {name: dict(m.measure(film)) for name, m in metrics.items() if isinstance(m, Metric)}
     if as_json:
         print_json(results)

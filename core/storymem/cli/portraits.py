@@ -28,7 +28,7 @@ def portraits(
 ) -> None:
     """Make a reference image of every character that has none, and write the script with them.
 
-    The pictures go into a folder beside the new script, named like it. Render the new script then.
+    The pictures go into a folder beside the new script, named like it. Render the new script afterwards.
     """
     from storymem.cli.progress import receiver
     from storymem.cli.render import interruptible
@@ -37,6 +37,7 @@ def portraits(
     from storymem.portraits import make_portraits, with_portraits
     from storymem.script import services
     from storymem.script.writing import check_suffix, write_script
+    from storymem.session import Session
 
     target = out or script.with_name(f"{script.stem}_portraits.json")
     check_suffix(target)  # before anything is made, not after
@@ -45,8 +46,12 @@ def portraits(
     resolved = options.settings_from(host, config, assign, shortcuts)
     story = services.rebased(services.read_script(script, host)[1], script.parent, target.parent)
     folder, cancel = target.with_suffix(""), CancelToken()
-    with interruptible(cancel), receiver(as_json=as_json, quiet=quiet) as on_event:
-        made = make_portraits(story, folder, resolved.explicit, plugins=host, on_event=on_event, cancel=cancel)
+    with (
+        Session(resolved.explicit, plugins=host) as session,
+        interruptible(cancel),
+        receiver(as_json=as_json, quiet=quiet) as on_event,
+    ):
+        made = make_portraits(story, folder, session, on_event, cancel)
     write_script(target, with_portraits(story, made, target.parent))
     if not as_json:
         typer.echo(f"{target} ({len(made)} portraits in {folder})")

@@ -11,17 +11,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from storymem.values.events import (
-    DamageFound,
-    Event,
-    FilmWritten,
-    RunStarted,
-    ShotBlocked,
-    ShotFailed,
-    ShotFinished,
-    ShotStarted,
-    ShotStep,
-)
+from storymem.log import describe
+from storymem.values.events import Event, RunStarted, ShotFailed, ShotFinished, ShotStarted, ShotStep
 
 Receiver = Callable[[Event], None]
 
@@ -44,26 +35,6 @@ def print_json(value: object) -> None:
     """Write one JSON line to standard output at once, so that a reader of a pipe sees events as they happen."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
-
-
-def describe(event: Event) -> str | None:  # noqa: PLR0911 - one line a kind of event
-    """Return a line for people, or None for events that are only of use to programs."""
-    match event:
-        case RunStarted():
-            return f"{event.title}: {event.shots} shots with {event.backbone}, into {event.folder}"
-        case ShotStarted(understood=understood) if understood:
-            return f"shot {event.shot}: understood {understood}"
-        case ShotFinished(cached=False):
-            return f"shot {event.shot}: take {event.take} in {event.seconds:.1f} s"
-        case ShotFailed():
-            return f"failed: {event.error}"
-        case ShotBlocked():
-            return f"shot {event.shot}: waits for failed shot {event.needs}"
-        case DamageFound():
-            return f"damaged: {event.path}; making {', '.join(event.shots) or 'nothing'} again"
-        case FilmWritten(cached=False):
-            return f"film: {event.frames} frames joined in {event.seconds:.1f} s"
-    return None
 
 
 def _plain(event: Event) -> None:

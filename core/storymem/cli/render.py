@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,12 @@ import typer
 from storymem.cli import options
 
 if TYPE_CHECKING:
-    from storymem.api import RunResult
     from storymem.engine.cancel import CancelToken
     from storymem.plugin import PluginHost
-    from storymem.values.script import StoryScript
+    from storymem.result import RunResult
+    from storymem.session import Session
     from storymem.settings import Resolved
+    from storymem.values.script import StoryScript
 
 
 def render(
@@ -64,7 +66,7 @@ def resume(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Go on with a run, from the script and settings it was started with."""
+    """Continue a run, from the script and settings it was started with."""
     resume_run(run, config, assign, {"workers": workers}, as_json, quiet)
 
 
@@ -77,22 +79,51 @@ def resume_run(
     quiet: bool,
 ) -> None:
     """Render a run folder's own script again, with its settings under those of file and command line."""
+    with stored_session(run, config, assign, shortcuts) as stored:
+        _render(stored.session, stored.script, run, stored.base, as_json, quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """What a run folder says of itself: its script, the folder of its reference images, a session of its settings."""
+
+    session: Session
+    script: StoryScript
+    base: Path
+
+
+@contextmanager
+def stored_session(
+    run: Path, config: Path | None, assign: list[str] | None, shortcuts: dict[str, Any]
+) -> Iterator[StoredRun]:
+    """Yield what a run was made with; its settings under those of file and command line.
+
+    Raises:
+        RunStoreError: It was never rendered into, or with plugins that only a Python program has.
+    """
     import json
 
     from storymem.errors import RunStoreError
     from storymem.plugin import PluginHost
-    from storymem.values.script import StoryScript
+    from storymem.session import Session
     from storymem.store.runstore import RunStore
+    from storymem.values.script import StoryScript
 
     with RunStore(run, write=False) as store:
         script, base = store.meta("script"), store.meta("base")
         stored, files = store.meta("settings"), json.loads(store.meta("plugins") or "[]")
+        objects = json.loads(store.meta("objects") or "{}")
     if script is None or base is None:
         raise RunStoreError(f"{run}: was never rendered into; use storymem render")
+    if objects:
+        needed = ", ".join(f"{key} = {name}" for key, name in sorted(objects.items()))
+        raise RunStoreError(
+            f"{run}: was made with Python objects ({needed}); resume it from Python, with the same ones"
+        )
     host = PluginHost([Path(file) for file in files])
     resolved = options.settings_from(host, config, assign, shortcuts, stored)
-    story = StoryScript.model_validate_json(script)
-    run_render(story, run, resolved, host, Path(base), as_json, quiet)
+    with Session(resolved.explicit, plugins=host) as session:
+        yield StoredRun(session, StoryScript.model_validate_json(script), Path(base))
 
 
 def run_render(
@@ -105,28 +136,31 @@ def run_render(
     quiet: bool,
 ) -> RunResult:
     """Render with a progress display; exit 4 if shots failed, 130 if interrupted."""
-    from storymem.api import Storyteller
+    from storymem.session import Session
+
+    with Session(resolved.explicit, plugins=host) as session:
+        return _render(session, script, out, base, as_json, quiet)
+
+
+def _render(
+    session: Session, script: Path | StoryScript, out: Path, base: Path | None, as_json: bool, quiet: bool
+) -> RunResult:
     from storymem.cli.progress import receiver
     from storymem.engine.cancel import CancelToken
 
     cancel = CancelToken()
-    with (
-        interruptible(cancel),
-        Storyteller(out, resolved.explicit, plugins=host) as teller,
-        receiver(as_json=as_json, quiet=quiet) as on_event,
-    ):
-        result = teller.render(script, on_event, cancel, base)
+    with interruptible(cancel), receiver(as_json=as_json, quiet=quiet) as on_event:
+        result = session.render(script, out, on_event, cancel, base)
     result.check()
     if not as_json:
-        typer.echo(
-            f"{result.film} ({result.frames} frames; {result.tally.made} shots made, {result.tally.cached} kept)"
-        )
+        updated = f", {result.updated} updated" if result.updated else ""
+        typer.echo(f"{result.film} ({result.frames} frames; {result.made} shots made{updated}, {result.cached} kept)")
     return result
 
 
 @contextmanager
 def interruptible(cancel: CancelToken) -> Iterator[None]:
-    """Turn the first Ctrl-C (or SIGTERM) into a cancellation between steps; a second one ends the program."""
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into a cancellation between steps; a second one ends the program."""
     import os
     import signal
 
@@ -136,7 +170,9 @@ def interruptible(cancel: CancelToken) -> Iterator[None]:
         os.write(2, b"stopping after the current step; press Ctrl-C again to end at once\n")
         signal.signal(number, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Windows has no SIGHUP; elsewhere it comes when the terminal is closed or the connection is lost.
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, ask) for number in (getattr(signal, name) for name in names)}
     try:
         yield
     finally:

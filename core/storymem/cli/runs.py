@@ -1,4 +1,4 @@
-"""Commands on a run folder: status, takes, redo, pin, prune, verify."""
+"""Commands on a run folder: status, takes, redo, pin, film, prune, verify."""
 
 from __future__ import annotations
 
@@ -10,47 +10,46 @@ from storymem.cli import options
 from storymem.cli.render import resume_run
 
 if TYPE_CHECKING:
-    from storymem.store.records import Override
-    from storymem.store.runstore import RunStore
-    from storymem.values.storyboard import Storyboard
+    from storymem.result import ShotStatus
 
 
 def status(run: options.Run, as_json: options.Json = False) -> None:
-    """Show every shot of a run: finished or not, its take, what it recalled, its keyframes and refused frames."""
+    """Show every shot of a run: finished or not, its take, what it recalled and why, and refused frames."""
     from storymem.cli.progress import print_json
-    from storymem.store.runstore import RunStore
+    from storymem.runs import open_run
 
-    with RunStore(run, write=False) as store:
-        rows = _status_rows(store)
-        title, film = store.meta("title"), (run / "film.mp4").is_file()
+    with open_run(run) as opened:
+        shots = opened.status()
+        title, film = opened.store.meta("title"), (run / "film.mp4").is_file()
+        frames = {shot: [k.frame for k in opened.keyframes(shot)] for shot in shots}
     if as_json:
+        rows = [{**shot.to_json(), "frames": frames[shot.shot]} for shot in shots.values()]
         print_json({"title": title, "film": film, "shots": rows})
         return
-    typer.echo(f"{title}: {sum(r['state'] == 'finished' for r in rows)} of {len(rows)} shots finished")
-    for row in rows:
-        typer.echo(_status_line(row))
+    typer.echo(f"{title}: {sum(s.take is not None for s in shots.values())} of {len(shots)} shots finished")
+    for shot in shots.values():
+        for line in _status_lines(shot, frames[shot.shot]):
+            typer.echo(line)
 
 
 def takes(run: options.Run, shot: options.Shot, as_json: options.Json = False) -> None:
     """List all takes of a shot."""
-    from dataclasses import asdict
-
     from storymem.cli.progress import print_json
-    from storymem.store.runstore import RunStore
+    from storymem.runs import open_run
 
-    with RunStore(run, write=False) as store:
-        _require_shot(store, shot)
-        current = {c.shot: c.take for c in store.current()}
-        rows = [{**asdict(take), "current": current.get(shot) == take.number} for take in store.takes(shot)]
+    with open_run(run) as opened:
+        found = opened.takes(shot)
+        current = {c.shot: c.take for c in opened.store.current(shot)}
     if as_json:
-        print_json(rows)
+        print_json([{**take.to_json(), "current": current.get(shot) == take.number} for take in found])
         return
-    for row in rows:
-        marks = " ".join(mark for mark in ("current", "pinned") if row[mark])
-        request = row["request"]
+    for take in found:
+        marks = " ".join(
+            mark for mark, holds in (("current", current.get(shot) == take.number), ("pinned", take.pinned)) if holds
+        )
         typer.echo(
-            f"take {row['number']:<3} seed {request['seed']:<20} {request['mode']:<6} {row['seconds']:7.1f} s  "
-            f"{row['created']}  {marks}"
+            f"take {take.number:<3} seed {take.request['seed']:<20} {take.request['mode']:<6} {take.seconds:7.1f} s  "
+            f"{take.created}  {marks}"
         )
 
 
@@ -68,14 +67,14 @@ def redo(
     quiet: options.Quiet = False,
 ) -> None:
     """Make a shot again; later shots are made again only if what they see of it has changed."""
-    from storymem.store.runstore import RunStore
+    from storymem.runs import open_run
 
     _check_redo(seed, prompt, reset)
-    with RunStore(run, write=True) as store:
-        _require_shot(store, shot)
-        store.set_override(shot, None if reset else _override(store, shot, seed, prompt))
-        if not reset:
-            store.pin(shot, None)
+    with open_run(run, write=True) as opened:
+        if reset:
+            opened.reset(shot)
+        else:
+            opened.redo(shot, seed, prompt)
     if render:
         resume_run(run, None, None, {}, as_json, quiet)
 
@@ -89,41 +88,50 @@ def pin(
     quiet: options.Quiet = False,
 ) -> None:
     """Fix a shot to one of its takes, whatever the script and settings say; without a number, free it."""
-    from storymem.store.runstore import RunStore
+    from storymem.runs import open_run
 
-    with RunStore(run, write=True) as store:
-        _require_shot(store, shot)
-        store.pin(shot, take)
+    with open_run(run, write=True) as opened:
+        opened.pin(shot, take)
     if render:
         resume_run(run, None, None, {}, as_json, quiet)
+
+
+def film(run: options.Run, as_json: options.Json = False) -> None:
+    """Join the shots that are finished, without making any; say which are missing."""
+    from storymem.cli.progress import print_json
+    from storymem.cli.render import stored_session
+    from storymem.runs import join_finished, open_run
+
+    with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
+        joined = join_finished(opened, stored.session)
+    if as_json:
+        print_json({"film": str(joined.film), "frames": joined.frames, "missing": list(joined.missing)})
+        return
+    missing = f"; missing: {', '.join(joined.missing)}" if joined.missing else ""
+    typer.echo(f"{joined.film} ({joined.frames} frames{missing})")
 
 
 def prune(run: options.Run, as_json: options.Json = False) -> None:
     """Delete takes that are neither in the film nor pinned, and their files."""
     from storymem.cli.progress import print_json
-    from storymem.store.runstore import RunStore
+    from storymem.runs import open_run
 
-    with RunStore(run, write=True) as store:
-        current = {c.shot: c.take for c in store.current()}
-        # A shot that is in the story but not finished may have a good clip, whose keyframes could not be chosen.
-        kept = {shot.id for shot in _board(store)} - set(current)
-        loose = [t for t in store.takes() if not t.pinned and t.shot not in kept]
-        old = [(t.shot, t.number) for t in loose if current.get(t.shot) != t.number]
-        files = store.drop_takes(old)
+    with open_run(run, write=True) as opened:
+        old, removed = opened.prune()
     if as_json:
-        print_json({"takes": old, "files": [str(path) for path in files]})
+        print_json({"takes": old, "files": [str(path) for path in removed.files]})
         return
-    typer.echo(f"{len(old)} takes and {len(files)} files deleted")
+    typer.echo(f"{len(old)} takes and {len(removed.files)} files deleted")
 
 
 def verify(run: options.Run, as_json: options.Json = False) -> None:
-    """Read every stored file and compare it with its hash; damaged ones are made again by the next render."""
+    """Read every stored file and compare it with its hash; damaged ones are set aside and made again by a render."""
     from storymem.cli.progress import print_json
     from storymem.errors import RunStoreError
-    from storymem.store.runstore import RunStore
+    from storymem.runs import open_run
 
-    with RunStore(run, write=True) as store:
-        bad = store.verify()
+    with open_run(run, write=True) as opened:
+        bad = opened.verify()
     if as_json:
         print_json({"damaged": bad})
     elif not bad:
@@ -134,32 +142,12 @@ def verify(run: options.Run, as_json: options.Json = False) -> None:
         )
 
 
-def _board(store: RunStore) -> Storyboard:
-    from storymem.errors import RunStoreError
-    from storymem.values.script import StoryScript
-    from storymem.values.storyboard import Storyboard
-
-    script = store.meta("script")
-    if script is None:
-        raise RunStoreError(f"{store.folder}: was never rendered into; use storymem render")
-    return Storyboard(StoryScript.model_validate_json(script))
-
-
-def _require_shot(store: RunStore, shot: str) -> None:
-    from storymem.errors import GraphError, RunStoreError
-
-    try:
-        _board(store).shot(shot)
-    except GraphError as error:
-        raise RunStoreError(f"{store.folder}: {error}") from error
-
-
 def _check_redo(seed: int | None, prompt: str | None, reset: bool) -> None:
     from pydantic import TypeAdapter, ValidationError
 
     from storymem.errors import SettingsError
-    from storymem.values.script import Prompt
     from storymem.validation import describe
+    from storymem.values.script import Prompt
 
     if reset and (seed is not None or prompt is not None):
         raise SettingsError("--reset goes back to the script; it cannot be given together with --seed or --prompt")
@@ -169,49 +157,11 @@ def _check_redo(seed: int | None, prompt: str | None, reset: bool) -> None:
         raise SettingsError(f"--prompt: {describe(error)}") from error
 
 
-def _override(store: RunStore, shot: str, seed: int | None, prompt: str | None) -> Override:
-    from storymem.engine.keys import shot_seed
-    from storymem.store.records import Override
-
-    before = store.overrides().get(shot, Override(None, None))
-    if seed is None and prompt is None:
-        story = _board(store).script
-        seed = shot_seed(story.seed, shot, attempt=max((take.number for take in store.takes(shot)), default=0))
-    return Override(before.seed if seed is None else seed, before.prompt if prompt is None else prompt)
-
-
-def _status_rows(store: RunStore) -> list[dict[str, object]]:
-    from dataclasses import asdict
-
-    current = {c.shot: c for c in store.finished()}
-    takes_by_number = {(t.shot, t.number): t for t in store.takes()}
-    selections, failures = store.selections(), store.failures()
-    rows: list[dict[str, object]] = []
-    for shot in _board(store):
-        now = current.get(shot.id)
-        row: dict[str, object] = {"shot": shot.id, "state": "failed" if shot.id in failures else "waiting"}
-        if now is not None and shot.id not in failures:
-            take, selection = takes_by_number[shot.id, now.take], selections[now.selection]
-            row |= {
-                "state": "finished",
-                "take": now.take,
-                "pinned": take.pinned,
-                "mode": take.request["mode"],
-                "recalled": take.request["recalled"],
-                "keyframes": [k.frame for k in selection.keyframes],
-                "rejections": [asdict(r) for r in selection.rejections],
-            }
-        if shot.id in failures:
-            row["error"] = failures[shot.id]
-        rows.append(row)
-    return rows
-
-
-def _status_line(row: dict[str, object]) -> str:
-    if row["state"] != "finished":
-        return f"{row['shot']:<8} {row['state']}  {row.get('error', '')}".rstrip()
-    recalled, keyframes, rejections = row["recalled"], row["keyframes"], row["rejections"]
-    assert isinstance(recalled, list) and isinstance(keyframes, list) and isinstance(rejections, list)  # noqa: PT018
-    line = f"{row['shot']:<8} take {row['take']:<3} {row['mode']:<6} recalled {len(recalled):<3} keyframes {keyframes}"
-    refused = [f"{r['frame']} by {r['filter']} ({r['score']:.3g} < {r['threshold']:.3g})" for r in rejections]
-    return line + (f"  refused {'; '.join(refused)}" if refused else "")
+def _status_lines(shot: ShotStatus, frames: list[int]) -> list[str]:
+    if shot.take is None:
+        return [f"{shot.shot:<8} {shot.state}  {shot.error}".rstrip()]
+    mode = shot.take.request["mode"]
+    line = f"{shot.shot:<8} take {shot.take.number:<3} {mode:<6} recalled {len(shot.recalled):<3} keyframes {frames}"
+    refused = [f"{r.frame} by {r.filter} ({r.score:.3g} < {r.threshold:.3g})" for r in shot.rejections]
+    lines = [line + (f"  refused {'; '.join(refused)}" if refused else "")]
+    return lines + [f"         {k.name:<10} {k.reason}".rstrip() for k in shot.recalled]

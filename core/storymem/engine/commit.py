@@ -167,9 +167,7 @@ class ShotCommitter:
 
 def _current(shot: PreparedShot, take: Take, view: str, tail: str, selection: Selection) -> CurrentShot:
     place = shot.spec.shot
-    return CurrentShot(
-        place.id, place.position, take.number, view, tail, selection.key, shot.spec.transition.drop
-    )
+    return CurrentShot(place.id, place.position, take.number, view, tail, selection.key, shot.spec.transition.drop)
 
 
 def _once(files: Sequence[FileRef]) -> list[FileRef]:

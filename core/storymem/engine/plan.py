@@ -15,12 +15,12 @@ from storymem.graph import ShotGraph, build_graph
 from storymem.interfaces import Backbone, Capabilities, MemoryPolicy, Transition
 from storymem.keys import derived_seed
 from storymem.plugin import Kind, PluginHost
-from storymem.values.script import StoryScript
 from storymem.settings import PluginChoice
 from storymem.store.records import Override
-from storymem.values.storyboard import BoardShot, Storyboard
 from storymem.validation import describe
 from storymem.values.request import ShotRequest, Subject, mode_of
+from storymem.values.script import StoryScript
+from storymem.values.storyboard import BoardShot, Storyboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +65,11 @@ class StoryPlan:
 
 def with_overrides(script: StoryScript, overrides: Mapping[str, Override]) -> StoryScript:
     """Return the script with the user's ``redo`` changes; overrides of shots it does not have are ignored."""
-    if not overrides:
-        return script
-    scenes = []
-    for i, scene in enumerate(script.scenes):
-        shots = []
-        for j, shot in enumerate(scene.shots):
-            change = overrides.get(script.shot_id(i, j))
-            if change is not None:
-                fields = {"seed": change.seed, "prompt": change.prompt}
-                shot = shot.model_copy(update={k: v for k, v in fields.items() if v is not None})  # noqa: PLW2901
-            shots.append(shot)
-        scenes.append(scene.model_copy(update={"shots": tuple(shots)}))
-    return script.model_copy(update={"scenes": tuple(scenes)})
+    ids = {shot.id for shot in Storyboard(script)} if overrides else set()
+    for shot_id in ids & overrides.keys():
+        fields = {"seed": overrides[shot_id].seed, "prompt": overrides[shot_id].prompt}
+        script = script.with_shot(shot_id, **{k: v for k, v in fields.items() if v is not None})
+    return script
 
 
 class Planner:
@@ -193,6 +185,8 @@ def _check_capabilities(
     can: Capabilities, shot: BoardShot, transition: Transition[Any], budget: int, frames: int
 ) -> None:
     name = type(transition).__name__
+    if budget > can.max_memory:
+        raise SettingsError(f"shot {shot.id}: budget {budget}; the backbone takes at most {can.max_memory} keyframes")
     can.check_handover(transition.handover, f"shot {shot.id}: transition {name}")
     mode = mode_of(handover=transition.handover, memory=1 if budget else 0)
     if mode not in can.modes:

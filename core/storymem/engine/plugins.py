@@ -70,8 +70,8 @@ class WorkerPlugins:
     @property
     def compares(self) -> bool:
         """Whether selecting compares pictures by their embeddings."""
-        choosing = (self.selector, *self.filters.values(), *self.judges.values())
-        return any(plugin.needs_encoder for plugin in choosing)
+        filters = (*self.filters.values(), *self.judges.values())
+        return self.selector.needs_encoder or any(f.needs_encoder for f in filters)
 
     def close(self) -> None:
         """Release everything that was built here."""

@@ -166,5 +166,5 @@ def film_parts(plan: StoryPlan, store: RunStore) -> list[FilmPart | None]:
             parts.append(None)
             continue
         view, master = store.file_ref(current.view), store.file_ref(take.master)
-        parts.append(FilmPart(view, master, take.clip, take.frames, spec.transition))
+        parts.append(FilmPart(view, master, take.clip, take.frames, spec.transition, spec.transition.overlap))
     return parts

@@ -148,14 +148,17 @@ class Scheduler:
             while (self._ready and not self._stopping) or self._running:
                 self._start_ready()
                 self._collect()
-                if self._bug is not None:
-                    raise self._bug
+                self._raise_bug()
         except BaseException:
             self._abandoned = True  # what still runs stops at its next step
             raise
         if self._damage is not None:
             raise self._damage
         self._cancel.check()
+
+    def _raise_bug(self) -> None:
+        if self._bug is not None:
+            raise self._bug
 
     @property
     def _stopping(self) -> bool:

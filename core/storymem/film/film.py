@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from storymem.keys import digest
 from storymem.errors import MediaError
 from storymem.interfaces import Transition
-from storymem.values.clip import Frames
-from storymem.values.files import FileRef
+from storymem.keys import digest
 from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, media_errors, viewing_codec
 from storymem.store.objects import file_digest, sync_folder, verified
 from storymem.store.runstore import RunStore
+from storymem.values.clip import Frames
+from storymem.values.files import FileRef
 
 FILM = "film.mp4"
 
@@ -32,6 +32,7 @@ class FilmPart:
         clip: Pixel hash.
         frames: Number of frames in the master.
         transition: The way into the shot.
+        overlap: How many frames are blended with the shot before.
     """
 
     view: FileRef
@@ -39,11 +40,12 @@ class FilmPart:
     clip: str
     frames: int
     transition: Transition[Any]
+    overlap: int
 
 
 def film_frames(parts: Sequence[FilmPart]) -> int:
     """Return how many frames the film must have."""
-    overlaps = sum(part.transition.overlap for part in parts[1:])
+    overlaps = sum(part.overlap for part in parts[1:])
     return sum(part.frames - part.transition.drop for part in parts) - overlaps
 
 
@@ -62,8 +64,8 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
     key = digest(
         "film",
         {
-            "parts": [[p.view.digest, p.clip, p.transition.drop, p.transition.overlap] for p in parts],
-            "blends": [p.transition.fingerprint() for p in parts if p.transition.overlap],
+            "parts": [[p.view.digest, p.clip, p.transition.drop, p.overlap] for p in parts],
+            "blends": [p.transition.fingerprint() for p in parts if p.overlap],
             "fps": fps,
             "crf": crf,
         },
@@ -71,7 +73,7 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
     if _is_written(store, path, key):
         return path, expected, True
     temporary = store.temporary / FILM
-    if any(part.transition.overlap for part in parts[1:]):
+    if any(part.overlap for part in parts[1:]):
         _encode(temporary, parts, fps, crf)
     else:
         join_copies(temporary, [verified(part.view) for part in parts], fps)
@@ -104,7 +106,7 @@ def _joined(parts: Sequence[FilmPart]) -> Iterator[Frames]:
     """Yield the film's frames, holding at most one overlap in memory."""
     tail: list[Frames] = []
     for index, part in enumerate(parts):
-        overlap = part.transition.overlap if index else 0
+        overlap = part.overlap if index else 0
         following = parts[index + 1].transition.overlap if index + 1 < len(parts) else 0
         frames = _own_frames(part)
         if overlap:

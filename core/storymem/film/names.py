@@ -97,7 +97,7 @@ class Publisher:
 def _inside(folder: Path, name: str) -> Path:
     """Return a published name's file; raises where a changed database leads out of the run folder."""
     parts = PurePosixPath(name).parts
-    if len(parts) != 2 or ".." in parts or PurePosixPath(name).is_absolute():  # noqa: PLR2004 - folder/file
+    if len(parts) != 2 or ".." in parts or PurePosixPath(name).is_absolute():
         raise RunStoreError(f"{folder}: {name!r} is no name of a published file; the run is damaged")
     return folder / name
 

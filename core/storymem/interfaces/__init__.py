@@ -11,7 +11,15 @@ from storymem.interfaces.format import ScriptFormat
 from storymem.interfaces.memory import MemoryPolicy, MemoryStore, MemoryView
 from storymem.interfaces.metric import FilmView, FinishedShot, Metric
 from storymem.interfaces.planner import Brief, ScriptPlanner
-from storymem.interfaces.plugin import BuildPlugin, BuildsPlugins, Check, NoSettings, NotInFingerprint, Plugin, PluginSettings
+from storymem.interfaces.plugin import (
+    BuildPlugin,
+    BuildsPlugins,
+    Check,
+    NoSettings,
+    NotInFingerprint,
+    Plugin,
+    PluginSettings,
+)
 from storymem.interfaces.selection import ClipContext, FrameFilter, FrameGate, KeyframeSelector, Verdict
 from storymem.interfaces.transition import Transition
 from storymem.values.keyframe import QUALITY_SCORES, Keyframe

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from storymem.values.events import Event
 from storymem.interfaces.plugin import Plugin, SettingsT
+from storymem.values.events import Event
 
 
 class EventSink(Plugin[SettingsT]):

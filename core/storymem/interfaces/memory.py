@@ -41,8 +41,14 @@ class MemoryStore(Plugin[SettingsT]):
     """
 
     @abstractmethod
-    def open(self, folder: Path) -> None:
-        """Open or create the store for a run folder or a cast library."""
+    def open(self, folder: Path, write: bool = True) -> None:
+        """Open the store of a run folder or a cast library; closes what it had open before.
+
+        Args:
+            folder: The folder.
+            write: Create the store where there is none. Without it nothing is created or changed, so that a
+                read-only copy can be looked at; a store that is not there is empty then.
+        """
 
     @abstractmethod
     def add(self, owner: str, keyframes: Sequence[Keyframe]) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from storymem.errors import MediaError
+from storymem.media.files import writing
 from storymem.values.clip import Frames
 from storymem.values.picture import encode_png
-from storymem.media.files import writing
 
 #: Longest side of an accepted reference image, in pixels.
 MAX_SIDE = 8192

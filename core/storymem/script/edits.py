@@ -11,12 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from storymem.errors import ScriptError
 from storymem.script.mentions import with_look
 from storymem.values.script import Scene, Shot, StoryScript
-from storymem.validation import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,33 +91,9 @@ class DropEntity(Edit):
 
 
 def change_shot(script: StoryScript, shot_id: str, change: Callable[[Shot], dict[str, Any]]) -> StoryScript:
-    """Return the script with the given fields of one shot replaced, validated anew.
-
-    Raises:
-        ScriptError: There is no such shot, or the new fields do not suit it.
-    """
-    i, j = locate(script, shot_id)
-    shots = list(script.scenes[i].shots)
-    try:
-        shots[j] = Shot.model_validate({**dict(shots[j]), **change(shots[j])})
-    except ValidationError as error:
-        raise ScriptError(f"shot {shot_id}: {describe(error)}") from error
-    scenes = list(script.scenes)
-    scenes[i] = scenes[i].model_copy(update={"shots": tuple(shots)})
-    return script.model_copy(update={"scenes": tuple(scenes)})
-
-
-def locate(script: StoryScript, shot_id: str) -> tuple[int, int]:
-    """Return the indices of a shot's scene and of the shot in it.
-
-    Raises:
-        ScriptError: There is no such shot.
-    """
-    for i, scene in enumerate(script.scenes):
-        for j in range(len(scene.shots)):
-            if script.shot_id(i, j) == shot_id:
-                return i, j
-    raise ScriptError(f"shot {shot_id}: the script has no such shot")
+    """Return the script with fields of one shot replaced by what ``change`` makes of it; raises as `with_shot`."""
+    i, j = script.locate(shot_id)
+    return script.with_shot(shot_id, **change(script.scenes[i].shots[j]))
 
 
 def with_ids(script: StoryScript) -> StoryScript:

@@ -11,10 +11,10 @@ from pydantic import JsonValue, ValidationError
 from storymem.errors import ScriptError
 from storymem.interfaces.format import ScriptFormat
 from storymem.plugin import Kind, PluginHost
-from storymem.values.script import StoryScript
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_path
 from storymem.validation import describe
+from storymem.values.script import StoryScript
 
 __all__ = ["detect_format", "load_script", "parse_script", "reference_path", "validate_script"]
 
@@ -22,13 +22,18 @@ NATIVE = "storymem"
 _LONGEST = 500
 
 
-def load_script(path: Path, host: PluginHost) -> StoryScript:
-    """Read a script; its format is told by its content.
+def load_script(path: Path | str, host: PluginHost | None = None) -> StoryScript:
+    """Read a script file; its format is recognised by its content.
+
+    Args:
+        path: The file.
+        host: Knows the formats; the installed plugins if None.
 
     Raises:
         ScriptError: Names the file, the key and the reason.
     """
-    return parse_script(read_data(path), path, host)[1]
+    path = Path(path)
+    return parse_script(read_data(path), path, host or PluginHost())[1]
 
 
 def parse_script(

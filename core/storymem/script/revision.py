@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storymem.errors import ScriptError
-from storymem.script.edits import change_shot, locate, with_ids
-from storymem.values.script import Entity, Prompt, Scene, Shot, StoryScript
+from storymem.script.edits import change_shot, with_ids
 from storymem.validation import describe
+from storymem.values.script import Entity, Prompt, Scene, Shot, StoryScript
 
 
 class _Change(BaseModel):
@@ -107,14 +107,14 @@ def _rewrite(script: StoryScript, step: Rewrite) -> StoryScript:
 
 
 def _insert_after(script: StoryScript, step: InsertAfter) -> StoryScript:
-    i, j = locate(script, step.shot)
+    i, j = script.locate(step.shot)
     shot = Shot(prompt=step.prompt, id=_free_id(script, step.shot), cut=step.cut, entities=step.entities)
     shots = script.scenes[i].shots
     return _with_shots(script, i, (*shots[: j + 1], shot, *shots[j + 1 :]))
 
 
 def _remove(script: StoryScript, step: Remove) -> StoryScript:
-    i, j = locate(script, step.shot)
+    i, j = script.locate(step.shot)
     removed, rest = script.scenes[i].shots[j], script.scenes[i].shots[j + 1 :]
     following = rest[0] if rest else script.scenes[i + 1].shots[0] if i + 1 < len(script.scenes) else None
     if removed.cut and following is not None and not following.cut:

@@ -10,9 +10,9 @@ from storymem.errors import ScriptError
 from storymem.script.edits import AddLook, DropEntity, ListEntity, MakeCut
 from storymem.script.findings import Finding, Severity
 from storymem.script.mentions import TokenCounter, mentions, missing_looks, negated, with_look
-from storymem.values.script import Entity, EntityKind, Shot, StoryScript
 from storymem.script.references import reference_path
 from storymem.script.wishes import WISHES
+from storymem.values.script import Entity, EntityKind, Shot, StoryScript
 
 #: What the text encoder of current video models reads; the rest of a prompt is cut off silently.
 MAX_TOKENS = 512

@@ -16,10 +16,10 @@ from storymem.interfaces import Brief, ScriptFormat, ScriptPlanner
 from storymem.plugin import Kind, PluginHost
 from storymem.script.edits import with_ids
 from storymem.script.loader import parse_script
-from storymem.values.script import Entity, StoryScript
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_name, reference_path
 from storymem.script.revision import ScriptReviser
+from storymem.values.script import Entity, StoryScript
 
 MAX_BRIEF = 2_000_000  #: characters; a long novel
 MAX_PLANNED_SHOTS = 2_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from storymem.store.objects import FileRecord
@@ -46,6 +46,11 @@ class Take:
     pinned: bool
     created: str
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the take as plain data."""
+        row = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "recalled"}
+        return {**row, "recalled": [{"id": k.id, "name": k.name, "reason": k.reason} for k in self.recalled]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,7 @@ class RunStore:
         return [
             shot
             for shot in self.current()
-            if (shot.shot, shot.take) in takes
-            and shot.selection in selections
-            and {shot.view, shot.tail} <= derived
+            if (shot.shot, shot.take) in takes and shot.selection in selections and {shot.view, shot.tail} <= derived
         ]
 
     def _one_take(self, where: str, parameters: tuple[object, ...]) -> Take | None:

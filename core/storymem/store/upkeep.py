@@ -55,9 +55,7 @@ def remove_takes(store: RunStore, takes: Iterable[tuple[str, int]]) -> Removed:
 def remove_damaged(store: RunStore, digest: str) -> Removed:
     """Forget a file whose content is wrong, and what was made of it; the file goes to the quarantine."""
     db, parameters = store.db, {"d": digest}
-    keys = (
-        "SELECT selection FROM keyframes WHERE id IN (SELECT id FROM pictures WHERE digest = :d)"
-    )
+    keys = "SELECT selection FROM keyframes WHERE id IN (SELECT id FROM pictures WHERE digest = :d)"
     owners = frozenset(key for (key,) in db.rows(keys, parameters))
     shots = {
         shot

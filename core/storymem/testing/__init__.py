@@ -41,6 +41,7 @@ from storymem.testing.metric import ListedFilm, MetricContract  # noqa: E402
 from storymem.testing.planner import PlannerContract  # noqa: E402
 from storymem.testing.policy import PolicyContract  # noqa: E402
 from storymem.testing.recorder import EventRecorder  # noqa: E402
+from storymem.testing.requests import handover_of, shot_request  # noqa: E402
 from storymem.testing.selector import SelectorContract  # noqa: E402
 from storymem.testing.sink import SinkContract  # noqa: E402
 from storymem.testing.store import StoreContract  # noqa: E402
@@ -78,8 +79,10 @@ __all__ = [
     "clips",
     "frames",
     "graphs",
+    "handover_of",
     "keyframes",
     "memory_views",
     "scripts",
+    "shot_request",
     "storyboards",
 ]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from storymem.errors import Cancelled
-from storymem.interfaces import Backbone, Capabilities, GenerationRequest, Mode, Subject
-from storymem.interfaces.backbone import mode_of
-from storymem.values.clip import Clip, Frames
+from storymem.interfaces import Backbone, Capabilities, Handover, Keyframe, Mode, ShotRequest, Subject
 from storymem.testing.contract import PluginContract, not_given
+from storymem.values.clip import Clip, Frames, pixel_hash
 
 
 def no_progress(step: int, total: int) -> None:
@@ -45,21 +44,27 @@ class BackboneContract(PluginContract):
         side = -(-32 // capabilities.size_multiple) * capabilities.size_multiple
         return side, side
 
-    def request(self, backbone: Backbone[Any], mode: Mode, seed: int = 7, memory_seed: int = 0) -> GenerationRequest:
+    def request(self, backbone: Backbone[Any], mode: Mode, seed: int = 7, memory_seed: int = 0) -> ShotRequest:
         """Return a small request of a mode."""
         capabilities = backbone.capabilities()
         width, height = self.size(capabilities)
         memory = 0 if mode is Mode.T2V else min(2, capabilities.max_memory)
-        handed = {Mode.MI2V: 1, Mode.MM2V: min(5, capabilities.max_handover)}.get(mode, 0)
-        return GenerationRequest(
+        several = max(capabilities.handovers & {2, 3, 4, 5}, default=0)
+        count = {Mode.MI2V: 1, Mode.MM2V: several}.get(mode, 0)
+        last = _pictures(count, width, height, 5)
+        return ShotRequest(
+            shot="1.2",
             prompt=self.prompt,
             negative_prompt=None,
             width=width,
             height=height,
-            frames=-(-(handed + 1) // capabilities.frame_step) * capabilities.frame_step + 1,
+            frames=capabilities.nearest_frames(count + capabilities.frame_step),
             seed=seed,
-            memory=tuple(_pictures(memory, width, height, memory_seed)),
-            handed_over=_pictures(handed, width, height, 5) if handed else None,
+            memory=tuple(
+                Keyframe.of_picture(picture, "1.1", 0, i, ("Anna",))
+                for i, picture in enumerate(_pictures(memory, width, height, memory_seed))
+            ),
+            handover=Handover(count, pixel_hash(last), frames=last) if count else None,
             subjects=(Subject("Anna", "character", "a girl in a yellow coat"),),
         )
 
@@ -75,6 +80,8 @@ class BackboneContract(PluginContract):
         assert capabilities == backbone.capabilities()
         capabilities.check_size(*capabilities.size)
         capabilities.check_frames(capabilities.frames, "default")
+        assert (Mode.MI2V in capabilities.modes) == (1 in capabilities.handovers)
+        assert (Mode.MM2V in capabilities.modes) == bool(capabilities.handovers - {1})
         assert capabilities.modes, "a backbone needs a mode"
         assert capabilities.fps >= 1
         assert capabilities.max_memory >= (Mode.M2V in capabilities.modes)
@@ -84,13 +91,13 @@ class BackboneContract(PluginContract):
     def test_makes_what_was_asked_in_every_mode(self, backbone: Backbone[Any]) -> None:
         for mode in self.modes(backbone):
             request = self.request(backbone, mode)
-            assert mode_of(0 if request.handed_over is None else len(request.handed_over), len(request.memory)) is mode
-            before = [picture.copy() for picture in request.memory]
+            assert request.mode is mode
+            before = [picture.copy() for picture in request.pictures]
             clip = backbone.generate(request, no_progress)
             expected = (request.frames, request.height, request.width, 3)
             assert clip.frames.shape == expected, f"{mode}: expected {expected}, got {clip.frames.shape}"
             assert clip.fps == backbone.capabilities().fps
-            assert all(np.array_equal(a, b) for a, b in zip(before, request.memory, strict=True)), "memory changed"
+            assert all(np.array_equal(a, b) for a, b in zip(before, request.pictures, strict=True)), "memory changed"
 
     def test_same_request_same_clip(self, backbone: Backbone[Any]) -> None:
         for mode in self.modes(backbone):
@@ -109,10 +116,10 @@ class BackboneContract(PluginContract):
     def test_starts_with_what_was_handed_over(self, backbone: Backbone[Any]) -> None:
         for mode in self.modes(backbone):
             request = self.request(backbone, mode)
-            if request.handed_over is None or self.handover_error is None:
+            if request.handover_frames is None or self.handover_error is None:
                 continue
-            start = backbone.generate(request, no_progress).frames[: len(request.handed_over)]
-            error = float(np.abs(start.astype(int) - request.handed_over).mean())
+            start = backbone.generate(request, no_progress).frames[: len(request.handover_frames)]
+            error = float(np.abs(start.astype(int) - request.handover_frames).mean())
             assert error <= self.handover_error, f"{mode}: first frames differ by {error:.1f} of 255 from the hand-over"
 
     def test_reports_progress(self, backbone: Backbone[Any]) -> None:

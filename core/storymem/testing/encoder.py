@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from storymem.interfaces import ImageTextEncoder
-from storymem.values.clip import Frames
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.strategies import frames
+from storymem.values.clip import Frames
 
 
 class EncoderContract(PluginContract):

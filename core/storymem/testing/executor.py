@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from storymem.engine.task import ShotOutcome, ShotTask
 from storymem.errors import Cancelled, ShotError
 from storymem.interfaces import Executor, Progress
 from storymem.testing.contract import PluginContract, not_given
+from storymem.values.request import ShotRequest
+from storymem.values.work import ShotOutcome, ShotRef, ShotTask
 
 _TIMEOUT = 40.0
 
@@ -63,8 +64,17 @@ class ExecutorContract(PluginContract):
 
     def submit(self, executor: Executor[Any], shot: str, progress: Progress | None = None) -> Future[ShotOutcome]:
         """Submit a task without work."""
+        request = ShotRequest(shot, "a kite", None, 32, 32, 5, 0)
         task = ShotTask(
-            shot=shot, folder=Path(), generate=None, source=None, first=0, master="lossless", crf=None, select=False
+            request=request,
+            ref=ShotRef(shot, 0),
+            folder=Path(),
+            source=None,
+            first=0,
+            master="lossless",
+            crf=None,
+            tail=0,
+            select=False,
         )
         return executor.submit(task, progress or (lambda step, total: None))
 

@@ -20,7 +20,6 @@ from storymem.errors import SettingsError, ShotError
 from storymem.interfaces import (
     Backbone,
     Capabilities,
-    GenerationRequest,
     ImageTextEncoder,
     Keyframe,
     MemoryStore,
@@ -28,6 +27,7 @@ from storymem.interfaces import (
     NoSettings,
     PluginSettings,
     Progress,
+    ShotRequest,
 )
 from storymem.values.clip import Clip, Frames, pixel_hash
 
@@ -67,7 +67,7 @@ class FakeBackbone(Backbone[FakeBackboneSettings]):
 
     def __init__(self, settings: FakeBackboneSettings | None = None) -> None:
         super().__init__(settings)
-        self.requests: list[GenerationRequest] = []
+        self.requests: list[ShotRequest] = []
         self._lock = threading.Lock()
 
     def capabilities(self) -> Capabilities:
@@ -83,7 +83,7 @@ class FakeBackbone(Backbone[FakeBackboneSettings]):
             concurrent=True,
         )
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make the clip, or fail as the settings say."""
         with self._lock:
             self.requests.append(request)
@@ -94,8 +94,8 @@ class FakeBackbone(Backbone[FakeBackboneSettings]):
         count = request.frames - self._told(self.settings.wrong_count, request.prompt)
         width = request.width * (1 + self._told(self.settings.wrong_size, request.prompt))
         frames = _texture(_request_seed(request), count, request.height, width)
-        if request.handed_over is not None and width == request.width:
-            frames[: len(request.handed_over)] = request.handed_over[:count]
+        if request.handover_frames is not None and width == request.width:
+            frames[: len(request.handover_frames)] = request.handover_frames[:count]
         return Clip(frames, self.capabilities().fps)
 
     def _misbehave(self, prompt: str) -> None:
@@ -111,10 +111,10 @@ class FakeBackbone(Backbone[FakeBackboneSettings]):
         return any(text in prompt for text in texts)
 
 
-def _request_seed(request: GenerationRequest) -> int:
-    pictures = [*request.memory, *([] if request.handed_over is None else [request.handed_over])]
+def _request_seed(request: ShotRequest) -> int:
     parts = [request.prompt, str(request.negative_prompt), str(request.seed), repr(sorted(request.options.items()))]
-    parts += [repr(request.subjects), *(pixel_hash(picture) for picture in pictures)]
+    parts += [repr(request.subjects), *(keyframe.id for keyframe in request.memory)]
+    parts += [] if request.handover_frames is None else [pixel_hash(request.handover_frames)]
     return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big")
 
 
@@ -179,7 +179,7 @@ class DictStore(MemoryStore):
         self._owners: dict[str, tuple[Keyframe, ...]] = {}
         self._vectors: dict[str, dict[str, NDArray[np.float32]]] = {}
 
-    def open(self, folder: Path) -> None:
+    def open(self, folder: Path, write: bool = True) -> None:
         """Do nothing: what is in memory stays as it is."""
 
     def add(self, owner: str, keyframes: Sequence[Keyframe]) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 
 from storymem.interfaces import ClipContext, FrameFilter
-from storymem.values.clip import Clip
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.fakes import FakeEncoder
 from storymem.testing.strategies import clips
+from storymem.values.clip import Clip
 
 
 class FilterContract(PluginContract):

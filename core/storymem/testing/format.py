@@ -14,8 +14,8 @@ from pydantic import JsonValue
 
 from storymem.errors import ScriptError
 from storymem.interfaces import ScriptFormat
-from storymem.values.script import StoryScript
 from storymem.testing.contract import PluginContract, examples, not_given
+from storymem.values.script import StoryScript
 
 _SOURCE = Path("story.json")
 _json: st.SearchStrategy[Any] = st.recursive(

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storymem.interfaces import FinishedShot, Metric
-from storymem.values.clip import Clip
-from storymem.values.storyboard import Storyboard
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.strategies import frames, storyboards
+from storymem.values.clip import Clip
+from storymem.values.storyboard import Storyboard
 
 
 class ListedFilm:

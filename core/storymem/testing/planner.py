@@ -8,9 +8,9 @@ import pytest
 
 from storymem.errors import Cancelled
 from storymem.interfaces import Brief, ScriptPlanner
+from storymem.testing.contract import PluginContract, not_given
 from storymem.values.script import Entity, StoryScript
 from storymem.values.storyboard import Storyboard
-from storymem.testing.contract import PluginContract, not_given
 
 STORY = (
     "Anna finds an old kite in the attic. She carries it down to the harbour. The wind is too strong and the line "

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
-from storymem.values.storyboard import BoardShot, Storyboard
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.strategies import keyframes, storyboards, view_of
+from storymem.values.storyboard import BoardShot, Storyboard
 
 Situation = tuple[BoardShot, Storyboard, list[Keyframe]]
 

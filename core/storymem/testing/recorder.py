@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from storymem.values.events import Event, ShotEvent
 from storymem.interfaces import EventSink, NoSettings
+from storymem.values.events import Event, ShotEvent
 
 EventT = TypeVar("EventT", bound=Event)
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storymem.interfaces import ClipContext, FrameFilter, FrameGate, KeyframeSelector, Verdict
-from storymem.values.clip import Clip
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.fakes import FakeEncoder
 from storymem.testing.strategies import clips
+from storymem.values.clip import Clip
 
 
 class _Only(FrameFilter):

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import storymem.values.events as all_events
-from storymem.values.events import Event, ShotEvent
 from storymem.interfaces import EventSink
 from storymem.testing.contract import PluginContract, not_given
+from storymem.values.events import Event, ShotEvent
 
 _VALUES = {"str": "1.1", "int": 1, "float": 0.5, "bool": False, "tuple[int, ...]": (0, 4), "tuple[str, ...]": ("1.1",)}
 

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from storymem.errors import SettingsError
 from storymem.interfaces import Keyframe, MemoryStore
+from storymem.interfaces.memory import picture_path
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.fakes import hash_vector
+from storymem.values.files import FileRef
 
 MakeStore = Callable[[], MemoryStore[Any]]
 ENCODER = "encoder/1"
@@ -140,6 +142,5 @@ def keyframe(folder: Path, number: int) -> Keyframe:
     """Return a keyframe whose picture would be in ``folder``."""
     name = hashlib.sha256(str(number).encode()).hexdigest()
     scores = {"sharpness": number / 3}
-    return Keyframe(
-        name, f"1.{number + 1}", number, 4 * number, folder / f"{name}.png", ("Anna", "the harbour"), scores
-    )
+    file = FileRef(picture_path(folder, name), name)
+    return Keyframe(name, f"1.{number + 1}", number, 4 * number, ("Anna", "the harbour"), scores, file)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
 
 from storymem.graph import ShotGraph, build_graph
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
-from storymem.interfaces.memory import REFERENCE_POSITION
+from storymem.testing.fakes import DictStore, FakeEncoder, hash_vector
 from storymem.values.clip import Clip, Frames
+from storymem.values.keyframe import REFERENCE_POSITION
 from storymem.values.script import Entity, EntityKind, Scene, Shot, StoryScript
 from storymem.values.storyboard import BoardShot, Storyboard
-from storymem.testing.fakes import DictStore, FakeEncoder, hash_vector
 
 _NAMES = ("Anna", "Ben", "the harbour", "red kite", "Old Tom")
 _ACTIONS = ("walks", "waits", "looks up", "runs", "sits down")
@@ -87,7 +86,7 @@ def graphs(draw: st.DrawFn, max_shots: int = 8) -> ShotGraph:
 def keyframes(draw: st.DrawFn, board: Storyboard, before: int | None = None) -> list[Keyframe]:
     """Keyframes of the shots below ``before``, and reference images, in any order; a few pictures recur.
 
-    Their files do not exist: use them with a view whose store holds embeddings (:func:`memory_views`).
+    They have no files: use them with a view whose store holds embeddings (:func:`memory_views`).
     """
     found: list[Keyframe] = []
     for shot in board.shots[:before]:
@@ -106,7 +105,6 @@ def _keyframe(draw: st.DrawFn, shot: str, position: int, frame: int, entities: t
         shot=shot,
         position=position,
         frame=frame,
-        path=Path(f"{shot.replace(':', '_')}-{frame}.png"),
         entities=entities,
         scores=draw(st.sampled_from(({}, {"sharpness": 10.0}, {"sharpness": 20.0}))),
     )

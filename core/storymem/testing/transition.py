@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storymem.interfaces import Transition
-from storymem.values.clip import Frames
 from storymem.testing.contract import PluginContract, examples, not_given
 from storymem.testing.strategies import frames
+from storymem.values.clip import Frames
 
 
 class TransitionContract(PluginContract):

@@ -12,9 +12,13 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
+
+from storymem.errors import ScriptError
+from storymem.validation import describe
 
 MAX_PROMPT = 20_000  #: characters; far beyond the 512 tokens any current text encoder reads
 MAX_SHOTS = 100_000
@@ -166,6 +170,33 @@ class StoryScript(_Model):
     def shot_id(self, scene: int, shot: int) -> str:
         """Return the id of a shot by its indices from 0: its own, or counted from 1."""
         return self.scenes[scene].shots[shot].id or f"{scene + 1}.{shot + 1}"
+
+    def locate(self, shot_id: str) -> tuple[int, int]:
+        """Return the indices of a shot's scene and of the shot in it; raises :class:`ScriptError` if it has none."""
+        for i, scene in enumerate(self.scenes):
+            for j in range(len(scene.shots)):
+                if self.shot_id(i, j) == shot_id:
+                    return i, j
+        raise ScriptError(f"shot {shot_id}: the script has no such shot")
+
+    def with_shot(self, shot_id: str, **fields: Any) -> Self:
+        """Return the script with these fields of one shot replaced and checked.
+
+        Raises:
+            ScriptError: There is no such shot, or the new fields do not suit it.
+        """
+        i, j = self.locate(shot_id)
+        shots, scenes = list(self.scenes[i].shots), list(self.scenes)
+        try:
+            shots[j] = Shot.model_validate({**dict(shots[j]), **fields})
+        except ValidationError as error:
+            raise ScriptError(f"shot {shot_id}: {describe(error)}") from error
+        scenes[i] = scenes[i].model_copy(update={"shots": tuple(shots)})
+        return self.model_copy(update={"scenes": tuple(scenes)})
+
+    def with_prompt(self, shot_id: str, prompt: str) -> Self:
+        """Return the script with another prompt for one shot; raises as :meth:`with_shot`."""
+        return self.with_shot(shot_id, prompt=prompt)
 
 
 def _check_entity_ids(script: StoryScript) -> None:

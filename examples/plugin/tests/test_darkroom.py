@@ -12,17 +12,16 @@ from storymem.interfaces import (
     Backbone,
     ClipContext,
     FrameFilter,
-    GenerationRequest,
     Keyframe,
     MemoryPolicy,
     MemoryView,
 )
 from storymem.interfaces.backbone import Capabilities
-from storymem.values.clip import Clip
 from storymem.plugin import Kind, PluginHost
+from storymem.testing import BackboneContract, FilterContract, PolicyContract, shot_request
+from storymem.values.clip import Clip
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.values.storyboard import Storyboard
-from storymem.testing import BackboneContract, FilterContract, PolicyContract
 
 from storymem_darkroom.last_seen import LastSeen
 from storymem_darkroom.letterbox import Letterbox
@@ -75,7 +74,7 @@ def test_the_newest_look_wins() -> None:
 
 
 def test_clips_have_no_colour() -> None:
-    request = GenerationRequest("a red kite", None, 160, 96, 5, seed=1)
+    request = shot_request("a red kite", (160, 96), 5, seed=1)
     frames = Monochrome().generate(request, lambda step, total: None).frames
     assert np.ptp(frames, axis=-1).max() == 0
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-from storymem.engine.task import ShotOutcome, ShotTask
 from storymem.errors import Cancelled, PluginError, ShotError, StoryMemError
 from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.values.work import ShotOutcome, ShotTask
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from storymem.engine.task import ShotOutcome, ShotTask
 from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.values.work import ShotOutcome, ShotTask
 
 
 class SerialExecutor(Executor):

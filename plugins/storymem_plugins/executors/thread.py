@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from storymem.engine.task import ShotOutcome, ShotTask
 from storymem.errors import ShotError
 from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.values.work import ShotOutcome, ShotTask
 
 
 class ThreadExecutor(Executor):

@@ -8,8 +8,8 @@ from pydantic import JsonValue
 
 from storymem.interfaces import ScriptFormat
 from storymem.script.loader import validate_script
-from storymem.values.script import StoryScript
 from storymem.script.writing import to_data
+from storymem.values.script import StoryScript
 from storymem_plugins.formats.reading import first_of
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, create_model
 
-from storymem.values.script import EntityKind
 from storymem.script.revision import RevisionStep
+from storymem.values.script import EntityKind
 from storymem_plugins.planning.chat import JsonSchema
 from storymem_plugins.planning.settings import ModelPlannerSettings
 

@@ -7,8 +7,8 @@ from pydantic import JsonValue
 from storymem.errors import ScriptError
 from storymem.script.edits import with_ids
 from storymem.script.mentions import estimate_tokens
-from storymem.values.script import StoryScript
 from storymem.script.revision import apply_revision
+from storymem.values.script import StoryScript
 from storymem_plugins.planning.answers import RevisionAnswer, schema_of, with_enum
 from storymem_plugins.planning.asking import Asker
 from storymem_plugins.planning.chat import Message

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
+from storymem.interfaces import ClipContext, FrameGate, Keyframe, KeyframeSelector, PluginSettings
 from storymem_plugins.selection.frames import new_frames
 from storymem_plugins.selection.likeness import clip_embeddings, closest_in_memory
 
@@ -30,7 +30,7 @@ class DiverseSelector(KeyframeSelector[DiverseSettings]):
 
     needs_encoder = True
 
-    def select(self, context: ClipContext, gate: FrameGate) -> list[Candidate]:
+    def select(self, context: ClipContext, gate: FrameGate) -> list[Keyframe]:
         """See :meth:`KeyframeSelector.select`."""
         first = new_frames(context).start
         rows = clip_embeddings(context)[first:].astype(np.float64)
@@ -46,7 +46,7 @@ class DiverseSelector(KeyframeSelector[DiverseSettings]):
             if gate.passes(first + index):
                 chosen.append(index)
                 distance = np.minimum(distance, 1 - rows @ rows[index])
-        return [Candidate(first + i, dict(gate.scores(first + i))) for i in sorted(chosen)]
+        return [context.keyframe(first + i, gate.scores(first + i)) for i in sorted(chosen)]
 
     def _farthest(
         self, distance: NDArray[np.float64], typical: NDArray[np.float64], refused: NDArray[np.bool_]

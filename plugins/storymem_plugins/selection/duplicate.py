@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from storymem.interfaces import ClipContext, FrameFilter, PluginSettings, Verdict
-from storymem.media.images import read_png
+from storymem.interfaces import ClipContext, FrameFilter, Keyframe, PluginSettings, Verdict
+from storymem.values.files import FileRef
+from storymem.values.picture import read_png
 from storymem_plugins.selection.frames import thumbnail
 from storymem_plugins.selection.likeness import closest_in_memory
 
@@ -62,7 +62,7 @@ class DuplicateFilter(FrameFilter[DuplicateSettings]):
             return [2.0] * len(indices)
         if self.needs_encoder:
             return [float(d) for d in 1 - closest_in_memory(context)[list(indices)]]
-        stored = np.stack([_remembered(keyframe.path) for keyframe in context.memory])
+        stored = np.stack([_remembered(keyframe) for keyframe in context.memory])
         return [_nearest(thumbnail(context.clip.frames[i], _SIDE), stored) for i in indices]
 
 
@@ -71,6 +71,13 @@ def _nearest(picture: NDArray[np.uint8], stored: NDArray[np.uint8]) -> float:
     return float(np.sqrt(np.square(difference).mean(axis=(1, 2, 3)).min()) / 255)
 
 
-@lru_cache(maxsize=4096)  # 3 KB each; keyframe files never change once written
-def _remembered(path: Path) -> NDArray[np.uint8]:
-    return thumbnail(read_png(path), _SIDE)
+@lru_cache(maxsize=4096)  # 3 KB each, by content id
+def _small(picture: str, file: FileRef) -> NDArray[np.uint8]:
+    del picture  # the key of the cache: the file may be elsewhere for another worker
+    return thumbnail(read_png(file.path), _SIDE)
+
+
+def _remembered(keyframe: Keyframe) -> NDArray[np.uint8]:
+    if keyframe.pixels is not None or keyframe.file is None:
+        return thumbnail(keyframe.load(), _SIDE)
+    return _small(keyframe.id, keyframe.file)

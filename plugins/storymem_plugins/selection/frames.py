@@ -13,7 +13,7 @@ from PIL import Image
 
 from storymem.errors import MediaError
 from storymem.interfaces import ClipContext, FrameGate
-from storymem.values.clip import Frames, pixel_hash
+from storymem.values.clip import Frames
 
 
 def new_frames(context: ClipContext) -> range:
@@ -47,9 +47,9 @@ def first_good(order: Iterable[int], context: ClipContext, gate: FrameGate, seen
         seen: Pixel hashes that must not be repeated; that of the returned frame is added.
     """
     for index in order:
-        pixels = pixel_hash(context.clip.frames[index])
-        if pixels not in seen and gate.passes(index):
-            seen.add(pixels)
+        picture = context.id_of(index)
+        if picture not in seen and gate.passes(index):
+            seen.add(picture)
             return index
     return None
 

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from storymem.errors import PluginError
 from storymem.interfaces import ClipContext, FrameFilter, NotInFingerprint, PluginSettings, Verdict
 from storymem.values.clip import Frames
-from storymem.media.images import encode_png
+from storymem.values.picture import encode_png
 from storymem_plugins.selection.line_process import LineProcess, ProcessFailed
 
 _WORKER = Path(__file__).parent / "worker" / "hpsv3_worker.py"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
+from storymem.interfaces import ClipContext, FrameGate, Keyframe, KeyframeSelector, PluginSettings
 from storymem.values.clip import Frames
 from storymem_plugins.selection.frames import first_good, from_middle, new_frames, thumbnail
 
@@ -33,7 +33,7 @@ class SceneChangeSelector(KeyframeSelector[SceneChangeSettings]):
     is taken that passes the filters and repeats no picture.
     """
 
-    def select(self, context: ClipContext, gate: FrameGate) -> list[Candidate]:
+    def select(self, context: ClipContext, gate: FrameGate) -> list[Keyframe]:
         """See :meth:`KeyframeSelector.select`."""
         frames = new_frames(context)
         histograms = [colour_histogram(context.clip.frames[i]) for i in frames]
@@ -42,7 +42,7 @@ class SceneChangeSelector(KeyframeSelector[SceneChangeSettings]):
         longest = sorted(parts, key=lambda part: (-len(part), part.start))[: self.settings.count]
         seen = {keyframe.id for keyframe in context.memory}
         found = [first_good(from_middle(part), context, gate, seen) for part in longest]
-        return [Candidate(i, dict(gate.scores(i))) for i in sorted(i for i in found if i is not None)]
+        return [context.keyframe(i, gate.scores(i)) for i in sorted(i for i in found if i is not None)]
 
 
 def colour_histogram(frame: Frames) -> NDArray[np.float64]:

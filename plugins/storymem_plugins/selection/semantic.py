@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
-from storymem.interfaces.selection import Rejection
+from storymem.interfaces import ClipContext, FrameGate, Keyframe, KeyframeSelector, PluginSettings
+from storymem.values.work import Rejection
 from storymem_plugins.selection.frames import new_frames
 from storymem_plugins.selection.likeness import clip_embeddings, closest_in_memory
 
@@ -39,7 +39,7 @@ class SemanticSelector(KeyframeSelector[SemanticSettings]):
 
     needs_encoder = True
 
-    def select(self, context: ClipContext, gate: FrameGate) -> list[Candidate]:
+    def select(self, context: ClipContext, gate: FrameGate) -> list[Keyframe]:
         """See :meth:`KeyframeSelector.select`."""
         s, frames = self.settings, new_frames(context)
         rows = clip_embeddings(context)[frames.start :]
@@ -47,7 +47,7 @@ class SemanticSelector(KeyframeSelector[SemanticSettings]):
         if not kept:
             return []
         new = self._not_in_memory([frames[i] for i in kept], context, gate)
-        return [Candidate(i, dict(gate.scores(i))) for i in new]
+        return [context.keyframe(i, gate.scores(i)) for i in new]
 
     def _not_in_memory(self, indices: list[int], context: ClipContext, gate: FrameGate) -> list[int]:
         """Return the frames that memory does not show yet; the others are recorded as refused."""

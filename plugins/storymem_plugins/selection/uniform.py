@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from storymem.interfaces import Candidate, ClipContext, FrameGate, KeyframeSelector, PluginSettings
+from storymem.interfaces import ClipContext, FrameGate, Keyframe, KeyframeSelector, PluginSettings
 from storymem_plugins.selection.frames import first_good, from_middle, new_frames
 
 
@@ -21,14 +21,14 @@ class UniformSelector(KeyframeSelector[UniformSettings]):
     that passes the filters and whose pixels are neither in visible memory nor taken already.
     """
 
-    def select(self, context: ClipContext, gate: FrameGate) -> list[Candidate]:
+    def select(self, context: ClipContext, gate: FrameGate) -> list[Keyframe]:
         """See :meth:`KeyframeSelector.select`."""
         seen = {keyframe.id for keyframe in context.memory}
         chosen = []
         for stretch in stretches(new_frames(context), self.settings.count):
             index = first_good(from_middle(stretch), context, gate, seen)
             if index is not None:
-                chosen.append(Candidate(index, dict(gate.scores(index))))
+                chosen.append(context.keyframe(index, gate.scores(index)))
         return chosen
 
 

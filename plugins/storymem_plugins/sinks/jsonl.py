@@ -8,8 +8,8 @@ from io import FileIO
 from pathlib import Path
 
 from storymem.errors import SettingsError
-from storymem.values.events import Event
 from storymem.interfaces import EventSink, PluginSettings
+from storymem.values.events import Event
 
 
 class JsonLinesSettings(PluginSettings):

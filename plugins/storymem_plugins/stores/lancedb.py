@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from storymem.errors import RunStoreError
 from storymem.interfaces import Keyframe, MemoryStore
+from storymem.interfaces.memory import picture_path
+from storymem.values.files import FileRef
 from storymem_plugins.stores.matrix import EmbeddingMatrix, check_dimension
 
 FOLDER = "memory.lancedb"
@@ -39,14 +41,17 @@ class LanceStore(MemoryStore):
     killed within :meth:`forget` may leave embeddings that nobody needs; the next call removes them.
     """
 
-    def open(self, folder: Path) -> None:
-        """Open or create ``memory.lancedb`` in ``folder``."""
+    def open(self, folder: Path, write: bool = True) -> None:
+        """Open ``memory.lancedb`` in ``folder``, or create it; where nothing may be written, a new one is temporary."""
+        self.close()
         self._folder = folder
         self._tables: dict[str, Any] = {}
         self._matrices: dict[str, EmbeddingMatrix] = {}
         self._wrote = False
+        # The library always opens for writing; a table in memory keeps a folder without one as it is.
+        there = write or (folder / FOLDER).is_dir()
         with self._errors():
-            self._db = lancedb.connect(str(folder / FOLDER))
+            self._db = lancedb.connect(str(folder / FOLDER) if there else "memory://")
             self._owners = self._db.create_table("owners", schema=_OWNERS, exist_ok=True)
             for path in (folder / FOLDER).glob("vectors_*.lance"):
                 self._tables[path.stem] = self._db.open_table(path.stem)
@@ -135,19 +140,19 @@ class LanceStore(MemoryStore):
     def _dump(self, keyframes: Sequence[Keyframe]) -> str:
         return json.dumps(
             [
-                [k.id, k.shot, k.position, k.frame, self._relative(k.path), list(k.entities), dict(k.scores)]
+                [k.id, k.shot, k.position, k.frame, k.file.digest if k.file else "", list(k.entities), dict(k.scores)]
                 for k in keyframes
             ]
         )
 
     def _load(self, text: str) -> tuple[Keyframe, ...]:
         return tuple(
-            Keyframe(id_, shot, position, frame, self._folder / path, tuple(entities), scores)
-            for id_, shot, position, frame, path, entities, scores in json.loads(text)
+            Keyframe(id_, shot, position, frame, tuple(entities), scores, self._file(digest))
+            for id_, shot, position, frame, digest, entities, scores in json.loads(text)
         )
 
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else str(path)
+    def _file(self, digest: str) -> FileRef | None:
+        return FileRef(picture_path(self._folder, digest), digest) if digest else None
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from storymem.errors import RunStoreError
 from storymem.interfaces import Keyframe, MemoryStore
+from storymem.interfaces.memory import picture_path
+from storymem.values.files import FileRef
 from storymem_plugins.stores.matrix import EmbeddingMatrix, check_dimension
 
 FILE = "memory.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keyframes (
   owner TEXT NOT NULL, ordinal INTEGER NOT NULL, id TEXT NOT NULL, shot TEXT NOT NULL, position INTEGER NOT NULL,
-  frame INTEGER NOT NULL, path TEXT NOT NULL, entities TEXT NOT NULL, scores TEXT NOT NULL,
+  frame INTEGER NOT NULL, digest TEXT NOT NULL, entities TEXT NOT NULL, scores TEXT NOT NULL,
   PRIMARY KEY (owner, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -33,20 +35,27 @@ CREATE TABLE IF NOT EXISTS embeddings (
 """
 
 
+_COLUMNS = "keyframes.id, shot, position, frame, digest, entities, scores"
+
+
 class SqliteStore(MemoryStore):
     """Keep keyframes and embeddings in ``memory.sqlite`` (the default).
 
     The embeddings of an encoder are read once, when they are first asked for, and kept as one matrix.
     """
 
-    def open(self, folder: Path) -> None:
-        """Open or create ``memory.sqlite`` in ``folder``."""
+    def open(self, folder: Path, write: bool = True) -> None:
+        """Open ``memory.sqlite`` in ``folder``, or create it."""
+        self.close()
         self._folder = folder
         self._matrices: dict[str, EmbeddingMatrix] = {}
         with self._errors():
+            if not write:
+                self._db = _read_only(folder / FILE)
+                return
             self._db = sqlite3.connect(folder / FILE, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
-            # Everything here can be computed again from the run store, so a lost last write costs nothing.
+            # Everything here can be chosen again from the run store, so a lost last write costs little.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
 
@@ -54,11 +63,12 @@ class SqliteStore(MemoryStore):
         """Close the file."""
         if hasattr(self, "_db"):
             self._db.close()
+            del self._db
 
     def add(self, owner: str, keyframes: Sequence[Keyframe]) -> None:
         """Keep an owner's keyframes."""
         rows = [
-            (owner, i, k.id, k.shot, k.position, k.frame, self._relative(k.path), json.dumps(k.entities),
+            (owner, i, k.id, k.shot, k.position, k.frame, k.file.digest if k.file else "", json.dumps(k.entities),
              json.dumps(dict(k.scores), sort_keys=True))
             for i, k in enumerate(keyframes)
         ]  # fmt: skip
@@ -69,14 +79,21 @@ class SqliteStore(MemoryStore):
 
     def of(self, owner: str) -> tuple[Keyframe, ...]:
         """Return an owner's keyframes."""
-        rows = self._rows(
-            "SELECT id, shot, position, frame, path, entities, scores FROM keyframes WHERE owner = ? ORDER BY ordinal",
-            owner,
+        rows = self._rows(f"SELECT {_COLUMNS} FROM keyframes WHERE owner = ? ORDER BY ordinal", owner)
+        return tuple(map(self._keyframe, rows))
+
+    def view(self, owners: Sequence[str]) -> tuple[Keyframe, ...]:
+        """Return the keyframes of these owners, in one query."""
+        query = (
+            f"SELECT {_COLUMNS} FROM json_each(?) AS wanted JOIN keyframes ON owner = wanted.value "
+            "ORDER BY wanted.key, ordinal"
         )
-        return tuple(
-            Keyframe(r[0], r[1], r[2], r[3], self._folder / r[4], tuple(json.loads(r[5])), json.loads(r[6]))
-            for r in rows
-        )
+        return tuple(map(self._keyframe, self._rows(query, json.dumps(list(owners)))))
+
+    def _keyframe(self, row: Sequence[Any]) -> Keyframe:
+        id_, shot, position, frame, digest, entities, scores = row
+        file = FileRef(picture_path(self._folder, digest), digest) if digest else None
+        return Keyframe(id_, shot, position, frame, tuple(json.loads(entities)), json.loads(scores), file)
 
     def owners(self) -> frozenset[str]:
         """Return all owners."""
@@ -132,9 +149,6 @@ class SqliteStore(MemoryStore):
         rows = self._rows("SELECT length(vector) / 4 FROM embeddings WHERE encoder = ? LIMIT 1", encoder)
         return int(rows[0][0]) if rows else None
 
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else str(path)
-
     def _rows(self, query: str, *args: str) -> list[Any]:
         with self._errors():
             return self._db.execute(query, args).fetchall()
@@ -153,3 +167,12 @@ class SqliteStore(MemoryStore):
             yield
         except sqlite3.Error as error:
             raise RunStoreError(f"{self._folder / FILE}: cannot be used: {error}") from error
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """Return a connection that changes nothing; an empty database where there is no file."""
+    if not path.is_file():
+        empty = sqlite3.connect(":memory:", isolation_level=None)
+        empty.executescript(_SCHEMA)
+        return empty
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from storymem.errors import PluginError
-from storymem.interfaces import Backbone, Capabilities, GenerationRequest, PluginSettings, Progress
-from storymem.values.clip import Clip, Frames
+from storymem.interfaces import Backbone, Capabilities, PluginSettings, Progress, ShotRequest
 from storymem.plugin import Kind, PluginHost
 from storymem.settings import PluginChoice
+from storymem.values.clip import Clip, Frames
 
 
 class MonochromeSettings(PluginSettings):
@@ -38,12 +38,12 @@ class Monochrome(Backbone[MonochromeSettings]):
         """Cover the inner backbone too: other weights there are other clips here."""
         return f"{super().fingerprint()}|{self.inner.fingerprint()}"
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Clip:
+    def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make the clip, then drop its colour; frames that were handed over stay as they are."""
         clip = self.inner.generate(request, progress)
         frames = luma(clip.frames)
-        if request.handed_over is not None:
-            frames[: len(request.handed_over)] = request.handed_over
+        if request.handover_frames is not None:
+            frames[: len(request.handover_frames)] = request.handover_frames
         return Clip(frames, clip.fps)
 
     def close(self) -> None:

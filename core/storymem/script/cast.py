@@ -12,13 +12,12 @@ Three sources, the first that applies:
     shots: tags in square brackets (``[Person A]``), labels that open a line (``Anna: a tall woman``), and
     capitalised names inside sentences that are never written in lower case.
 
-Nothing is inferred in silence: any source but the first is logged as a warning, once per storyboard and
-policy. Knows nothing of pictures; what a keyframe really shows is another matter.
+Nothing is inferred in silence: of any source but the first, policies give notice when the run starts. Knows nothing of
+pictures; what a keyframe really shows is another matter.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -27,10 +26,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from storymem.interfaces import Keyframe
+from storymem.values.keyframe import Keyframe
 from storymem.values.storyboard import BoardShot, Storyboard
-
-logger = logging.getLogger(__name__)
 
 _TAG = re.compile(r"\[([^\[\]\n]{1,60})\]")
 _LABEL = re.compile(r"^\s*([A-Z][\w.'-]*(?: [\w.'-]+){0,4}):\s", re.MULTILINE)
@@ -94,17 +91,23 @@ class Cast:
 
 
 def cast_of(board: Storyboard) -> Cast:
-    """Return the cast of a story; logs a warning unless the script schedules it."""
+    """Return the cast of a story."""
     if any(shot.entities for shot in board):
         return Cast(Source.SCHEDULE, tuple(tuple(dict.fromkeys(shot.entities)) for shot in board))
     if board.entities:
-        cast = Cast(Source.NAMES, tuple(_named(board)))
-        logger.warning("no shot lists its entities; took them from %d names in its prompts", len(board.entities))
-        return cast
-    cast = Cast(Source.PROMPTS, tuple(_marked([shot.shot.prompt for shot in board])))
+        return Cast(Source.NAMES, tuple(_named(board)))
+    return Cast(Source.PROMPTS, tuple(_marked([shot.shot.prompt for shot in board])))
+
+
+def remark(cast: Cast) -> str:
+    """Return what the user should know of how a cast was found; empty if the script schedules it."""
     found = sorted({entity for entities in cast.by_shot for entity in entities})
-    logger.warning("the script has no entities; inferred from its prompts: %s", ", ".join(found) or "none")
-    return cast
+    if cast.source is Source.SCHEDULE:
+        return ""
+    if cast.source is Source.NAMES:
+        return f"no shot lists its entities; found {', '.join(found) or 'none of them'} by name in the prompts"
+    inferred = f"inferred from its prompts: {', '.join(found)}" if found else "and none recur in its prompts"
+    return f"the script has no entities, {inferred}; storymem entities adds them"
 
 
 def _named(board: Storyboard) -> Iterable[tuple[str, ...]]:
