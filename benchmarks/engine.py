@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ from typing import Any
 import numpy as np
 
 from storymem.api import Storyteller
-from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.interfaces import Executor, Keyframe, Progress, ShotWorker
 from storymem.media.video import LOSSLESS, viewing_codec, write_clip
-from storymem.store.objects import NewFile
 from storymem.values.clip import Clip
+from storymem.values.files import FileRef
 from storymem.values.picture import encode_png
-from storymem.values.work import MadeClip, MadeKeyframe, ShotOutcome, ShotTask
+from storymem.values.work import MadeClip, ShotOutcome, ShotTask
 
 FRAMES, SIDE = 5, 16
 
@@ -55,36 +56,34 @@ class InstantExecutor(Executor):
         keyframes = []
         for index in range(3):
             picture = np.frombuffer(hashlib.sha256(f"{task.shot}/{index}".encode()).digest()[:27], np.uint8)
-            keyframes.append(
-                MadeKeyframe(
-                    _file(task.file(f"k{index}.png"), encode_png(picture.reshape(3, 3, 3))),
-                    hashlib.sha256(picture.tobytes()).hexdigest(),
-                    index,
-                    {"sharpness": 1.0},
-                )
-            )
-        made = MadeClip(
+            pixels = picture.reshape(3, 3, 3)
+            made = Keyframe.of_picture(pixels, task.shot, task.ref.position, index, task.ref.entities)
+            file = _file(task.path(f"k{index}.png"), encode_png(pixels))
+            keyframes.append(replace(made, scores={"sharpness": 1.0}, file=file, pixels=None))
+        clip = MadeClip(
             # Players ignore what follows the last element, so every shot gets a file of its own.
-            _file(task.file("master.mkv"), self._master + task.shot.encode()),
-            hashlib.sha256(task.shot.encode()).hexdigest(),
-            FRAMES,
-            SIDE,
-            SIDE,
-            16,
-            0.0,
-            0,
+            master=_file(task.path("master.mkv"), self._master + task.shot.encode()),
+            clip=hashlib.sha256(task.shot.encode()).hexdigest(),
+            frames=FRAMES,
+            width=SIDE,
+            height=SIDE,
+            fps=16,
+            seconds=0.0,
+            seed=0,
         )
         future: Future[ShotOutcome] = Future()
-        future.set_result(ShotOutcome(task.shot, made, _file(task.file("view.mp4"), self._view), tuple(keyframes), ()))
+        future.set_result(
+            ShotOutcome(task.shot, clip, _file(task.path("view.mp4"), self._view), candidates=tuple(keyframes))
+        )
         return future
 
     def kill(self, future: Future[ShotOutcome], reason: BaseException) -> None:
         """Nothing runs."""
 
 
-def _file(path: Path, data: bytes) -> NewFile:
+def _file(path: Path, data: bytes) -> FileRef:
     path.write_bytes(data)
-    return NewFile(path, hashlib.sha256(data).hexdigest())
+    return FileRef(path, hashlib.sha256(data).hexdigest())
 
 
 def script(shots: int) -> dict[str, Any]:
@@ -120,7 +119,11 @@ def main() -> None:
         long = Path(folder, "long.json")
         long.write_text(json.dumps(script(10_000)))
         for policy in ("sink_recent", "scheduled_coverage"):
-            seconds = timed(partial(Storyteller(Path(folder, "unused"), policy=policy, size="16x16").plan, long))
+            seconds = timed(
+                partial(
+                    Storyteller(Path(folder, "unused"), policy=policy, backbone="animatic", size="16x16").dry_run, long
+                )
+            )
             rows.append((f"10,000 shots: load, validate, graph ({policy})", f"{seconds:.2f} s", "2 s"))
         middle = Path(folder, "middle.json")
         middle.write_text(json.dumps(script(arguments.shots)))
@@ -131,7 +134,15 @@ def main() -> None:
             if type(event).__name__ == "ShotFinished":
                 memory[len(memory)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-        teller = Storyteller(run, executor=InstantExecutor(), size="16x16", frames=FRAMES, filters=[])
+        teller = Storyteller(
+            run,
+            executor=InstantExecutor(),
+            backbone="animatic",
+            policy="sink_recent",
+            size="16x16",
+            frames=FRAMES,
+            filters=[],
+        )
         first = timed(lambda: teller.render(middle, watch))
         rows.append(
             (
@@ -145,7 +156,15 @@ def main() -> None:
             (f"peak memory growth over the last nine tenths of {arguments.shots} shots", f"{growth:.1f} MiB", "-")
         )
         again = timed(
-            lambda: Storyteller(run, executor=InstantExecutor(), size="16x16", frames=FRAMES, filters=[]).render(middle)
+            lambda: Storyteller(
+                run,
+                executor=InstantExecutor(),
+                backbone="animatic",
+                policy="sink_recent",
+                size="16x16",
+                frames=FRAMES,
+                filters=[],
+            ).render(middle)
         )
         rows.append((f"re-run of the finished {arguments.shots}-shot run", f"{again:.2f} s", "3 s"))
     lines = ["| what | measured | bound |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]

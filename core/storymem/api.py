@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -139,21 +140,23 @@ class Storyteller:
         ``on_event`` is called on the event loop's thread.
         """
         result: RunResult | None = None
-        async for item in self._items(script, base):
-            if isinstance(item, RunResult):
-                result = item
-            elif on_event is not None:
-                on_event(item)
+        async with aclosing(self._items(script, base)) as items:
+            async for item in items:
+                if isinstance(item, RunResult):
+                    result = item
+                elif on_event is not None:
+                    on_event(item)
         assert result is not None  # otherwise an error was raised
         return result
 
     async def stream_async(self, script: Script, base: Path | None = None) -> AsyncIterator[Event]:
         """Yield events as they happen, without blocking the event loop; leaving the loop cancels the run."""
-        async for item in self._items(script, base):
-            if isinstance(item, Event):
-                yield item
+        async with aclosing(self._items(script, base)) as items:
+            async for item in items:
+                if isinstance(item, Event):
+                    yield item
 
-    async def _items(self, script: Script, base: Path | None) -> AsyncIterator[Event | RunResult]:
+    async def _items(self, script: Script, base: Path | None) -> AsyncGenerator[Event | RunResult]:
         loop, items = asyncio.get_running_loop(), asyncio.Queue[Event | RunResult | BaseException | None]()
         cancel = CancelToken()
 

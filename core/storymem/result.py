@@ -89,6 +89,7 @@ class RunResult:
         cached: How many shots needed nothing.
         blocked: How many shots were not tried, because they need a failed one.
         failures: One line per failed shot, by shot id.
+        details: Tracebacks of the bugs behind failures, by shot id.
         shots: Every shot by id, in story order.
     """
 
@@ -100,6 +101,7 @@ class RunResult:
     cached: int
     blocked: int
     failures: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
     shots: Mapping[str, ShotStatus] = field(default_factory=dict)
 
     def check(self) -> RunResult:
@@ -108,7 +110,8 @@ class RunResult:
             first = next(iter(self.failures.values()))
             raise ShotError(
                 f"failed shots: {len(self.failures)}, waiting for them: {self.blocked}; the first: {first}; "
-                f"everything finished is kept in {self.folder}, render again to resume"
+                f"everything finished is kept in {self.folder}, render again to resume",
+                "\n".join(self.details.values()),
             )
         return self
 
@@ -125,6 +128,7 @@ def run_result(store: RunStore, plan: StoryPlan, tally: Tally, film: tuple[Path,
         cached=tally.cached,
         blocked=tally.blocked,
         failures=dict(tally.failed),
+        details=dict(tally.details),
         shots=shot_states(store, plan.board),
     )
 

@@ -162,7 +162,7 @@ def test_the_recorder_sorts_events_by_type() -> None:
     recorder = EventRecorder()
     for shot in ("1.1", "1.2"):
         recorder(ShotStarted(shot=shot, mode="t2v", recalled=(), handover=0, seed=1))
-        recorder.handle(ShotFinished(shot=shot, take=1, cached=shot == "1.2", seconds=0.1))
+        recorder.handle(ShotFinished(shot=shot, take=1, cached=shot == "1.2", recalled=(), seconds=0.1))
     assert recorder.shots(ShotStarted) == ["1.1", "1.2"]
     assert [event.cached for event in recorder.of(ShotFinished)] == [False, True]
     assert recorder.of(FilmWritten) == []

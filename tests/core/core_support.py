@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,10 @@ import pytest
 
 from storymem.api import RunResult, Storyteller
 from storymem.engine.cancel import CancelToken
+from storymem.interfaces import Keyframe
 from storymem.media.video import iter_frames
 from storymem.plugin import Kind, PluginHost
+from storymem.runs import OpenRun, open_run
 from storymem.store.runstore import RunStore
 from storymem.values.events import Event
 from storymem.values.script import StoryScript
@@ -97,6 +100,15 @@ class Stage:
     def store(self, run: str = "run", write: bool = False) -> RunStore:
         return RunStore(self.root / run, write=write)
 
+    def opened(self, run: str = "run", write: bool = False) -> AbstractContextManager[OpenRun]:
+        """Open a run with both of its stores."""
+        return open_run(self.root / run, write)
+
+    def keyframes(self, run: str = "run") -> dict[str, tuple[Keyframe, ...]]:
+        """Return the keyframes that each shot gives to memory."""
+        with self.opened(run) as opened:
+            return {current.shot: opened.keyframes(current.shot) for current in opened.store.current()}
+
     def of(self, kind: type[Event]) -> list[Any]:
         """Return the last render's events of a type."""
         return [event for event in self.events if isinstance(event, kind)]
@@ -155,6 +167,27 @@ def check_tidy(folder: Path) -> None:
     assert not list((folder / "tmp").iterdir()), "temporary files were left"
     there = {p.relative_to(folder).as_posix() for n in ("shots", "keyframes") for p in (folder / n).glob("*")}
     assert there == names
+
+
+def check_stores_agree(folder: Path) -> None:
+    """Assert that the memory store holds the selections that the run store names, with their pictures, and no more."""
+    with open_run(folder) as run:
+        named = run.store.selections()
+        assert run.memory_store is not None
+        assert run.memory_store.owners() == named.keys()
+        for key, ids in named.items():
+            kept = run.memory_store.of(key)
+            assert tuple(k.id for k in kept) == ids
+            assert [k.file for k in kept] == [run.store.picture(k.id) for k in kept]
+
+
+def quarantined(folder: Path) -> dict[str, str]:
+    """Return why each file in a run's quarantine is there, by its name."""
+    found = {}
+    for path in (folder / "quarantine").glob("*"):
+        if not path.name.endswith(".why.txt"):
+            found[path.name] = path.with_name(path.name + ".why.txt").read_text("utf-8")
+    return found
 
 
 def flip(path: Path, keep_time: bool = False) -> None:

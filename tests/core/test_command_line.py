@@ -331,7 +331,7 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], list[str], int, str]] = {
         GOOD,
         ["render", "bad.json", "--frames", "6"],
         2,
-        r"shot 1\.1: 6 frames is not allowed: must be 4n\+1; nearest is 5",
+        r"shot 1\.1: 6 frames is not allowed: must be 4n\+1, from 1; nearest is 5",
     ),
     "size not allowed": (
         GOOD,
@@ -540,5 +540,5 @@ def test_a_real_preview_of_a_real_script(run: Run, tmp_path: Path) -> None:
     lines = json_lines(run(*args, cwd=tmp_path))
     film = next(line for line in lines if line["event"] == "FilmWritten")
     shots = [line for line in lines if line["event"] == "ShotFinished"]
-    dropped = sum(line["handed_over"] for line in lines if line["event"] == "ShotStarted")
+    dropped = sum(line["handover"] for line in lines if line["event"] == "ShotStarted")
     assert film["frames"] == 9 * len(shots) - dropped

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from core_support import Stage, chain, check_tidy, digest, flip, objects, published, shot, story
+from core_support import (
+    Stage,
+    chain,
+    check_stores_agree,
+    check_tidy,
+    digest,
+    flip,
+    objects,
+    published,
+    quarantined,
+    rows,
+    shot,
+    story,
+)
 
-from storymem.errors import RunStoreError
+from storymem.errors import DamagedFile, RunStoreError
 from storymem.store.objects import FileRecord, ObjectStore, verified
 from storymem.values.events import DamageFound, Event, FilmWritten, ShotFinished
 from storymem.values.files import FileRef
@@ -23,11 +39,11 @@ def files(stage: Stage, suffix: str, name: str) -> list[Path]:
     with stage.store() as store:
         current = {c.shot: c for c in store.current()}
         takes = {(t.shot, t.number): t.master for t in store.takes()}
-        selections = store.selections()
+        pictures = [store.picture(id_) for id_ in store.selections()[current[name].selection]]
         found = {
             ".mkv": [takes[name, current[name].take]],
             ".mp4": [current[name].view],
-            ".png": [k.digest for k in selections[current[name].selection].keyframes],
+            ".png": [picture.digest for picture in pictures if picture],
         }[suffix]
         return [store.objects.path(d, suffix) for d in found]
 
@@ -84,14 +100,16 @@ def test_a_film_whose_time_was_restored_is_still_found(finished: tuple[Stage, di
     assert published(stage.folder()) == before
 
 
-def test_a_master_is_checked_when_frames_are_handed_over(finished: tuple[Stage, dict[str, str]]) -> None:
-    """Its time says that it is untouched, so only reading it can tell."""
+def test_handed_over_frames_are_checked_when_they_are_read(finished: tuple[Stage, dict[str, str]]) -> None:
+    """Their file's time says that it is untouched, so only reading it can tell; the clip they end is not made again."""
     stage, _ = finished
-    flip(files(stage, ".mkv", "1.1")[0], keep_time=True)
+    with stage.store() as store:
+        tail = store.current("1.1")[0].tail
+    flip(store.objects.path(tail, ".mkv"), keep_time=True)
     changed = story(["p1", shot("new", cut=False), "p3"])
     stage.render(changed, **OPTIONS).check()
-    assert stage.made() == ["new", "p1"]
-    assert "1.1" in stage.of(DamageFound)[0].shots
+    assert stage.made() == ["new"]
+    assert [event.shots for event in stage.of(DamageFound)] == [("1.1",)]
     stage.render(changed, run="undisturbed", **OPTIONS)
     assert published(stage.folder()) == published(stage.folder("undisturbed"))
     check_tidy(stage.folder())
@@ -178,15 +196,17 @@ def test_verify_finds_what_times_hide(finished: tuple[Stage, dict[str, str]]) ->
     stage, before = finished
     (path,) = files(stage, ".mp4", "1.1")
     flip(path, keep_time=True)
-    with stage.store(write=True) as store:
-        assert store.verify() == [path.relative_to(stage.folder()).as_posix()]
-        assert store.verify() == []
+    with stage.opened(write=True) as run:
+        assert run.verify() == [path.relative_to(stage.folder()).as_posix()]
+        assert run.verify() == []
+    assert quarantined(stage.folder()) == {path.name: f"does not have its recorded content {path.stem}\n"}
+    check_stores_agree(stage.folder())
     stage.render(SCRIPT, **OPTIONS).check()
     assert stage.made() == []
     assert published(stage.folder()) == before
 
 
-def test_files_of_a_killed_run_are_swept_when_the_next_one_starts(finished: tuple[Stage, dict[str, str]]) -> None:
+def test_files_of_a_killed_run_are_set_aside_when_the_next_one_starts(finished: tuple[Stage, dict[str, str]]) -> None:
     stage, _ = finished
     known = objects(stage.folder())
     (stage.folder() / "tmp" / "1.2-master.mkv").write_bytes(b"half")
@@ -194,6 +214,8 @@ def test_files_of_a_killed_run_are_swept_when_the_next_one_starts(finished: tupl
     stray.write_bytes(b"adopted, but never committed")
     stage.render(SCRIPT, **OPTIONS)
     assert objects(stage.folder()) == known
+    assert quarantined(stage.folder()) == {stray.name: "finished, but not committed: its run was stopped before\n"}
+    assert (stage.folder() / "quarantine" / stray.name).read_bytes() == b"adopted, but never committed"
     check_tidy(stage.folder())
 
 
@@ -203,10 +225,10 @@ def test_a_disk_that_damages_everything_is_blamed(stage: Stage) -> None:
     def spoil(event: Event) -> None:
         if isinstance(event, ShotFinished) and event.shot == "1.1":
             with stage.store() as store:
-                master = store.takes("1.1")[0].master
-            flip(store.objects.path(master, ".mkv"), keep_time=True)
+                tail = store.current("1.1")[0].tail
+            flip(store.objects.path(tail, ".mkv"), keep_time=True)
 
-    with pytest.raises(RunStoreError, match="is damaged again after being made anew; check the disk"):
+    with pytest.raises(RunStoreError, match="is damaged again after being made again; check the disk"):
         stage.render(chain(2, cut=False), on_event=spoil)
 
 
@@ -228,18 +250,69 @@ def test_equal_content_is_kept_once(stage: Stage) -> None:
 # -- the object store alone -------------------------------------------------------------------------------
 
 
-def test_adopting_checks_and_sweeping(tmp_path: Path) -> None:
-    store = ObjectStore(tmp_path / "objects")
+def test_adopting_checking_and_setting_aside(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path / "objects", tmp_path / "quarantine")
     store.folder.mkdir()
     new = tmp_path / "new.png"
     new.write_bytes(b"content")
     (record,) = store.adopt([FileRef(new, digest(new))])
     assert not new.exists()
     path = store.path(record.digest, ".png")
-    assert verified(path, record.digest) == path
+    assert verified(FileRef(path, record.digest)) == path
     assert store.intact(record)
     path.write_bytes(b"CONTENT")
     assert not store.intact(FileRecord(record.digest, record.suffix, record.size, 0))
-    assert store.sweep({record.digest}) == []
-    assert store.sweep(set()) == [path]
+    with pytest.raises(DamagedFile, match="does not have its recorded content") as caught:
+        verified(FileRef(path, record.digest))
+    assert caught.value.digest == record.digest
+    assert store.strays({record.digest}) == []
+    assert store.strays(set()) == [path]
+    store.set_aside([path], "a reason")
     assert not store.intact(record)
+    assert quarantined(tmp_path) == {path.name: "a reason\n"}
+    path.write_bytes(b"another version")
+    store.set_aside([path], "again")
+    assert quarantined(tmp_path) == {path.name: "a reason\n", f"{path.stem}~1.png": "again\n"}
+    with pytest.raises(DamagedFile, match="is gone"):
+        verified(FileRef(path, record.digest))
+
+
+# -- files that cannot be read now ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Make opening a file fail as on a failing disk or a lost network share."""
+    broken: set[Path] = set()
+    really_open = Path.open
+
+    def opening(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path in broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", opening)
+    yield broken.add
+    broken.clear()
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".png"])
+def test_a_file_that_cannot_be_read_now_changes_nothing(
+    finished: tuple[Stage, dict[str, str]], unreadable: Callable[[Path], None], suffix: str
+) -> None:
+    """An error of the disk says nothing about the file's content: neither a render nor verify drops anything."""
+    stage, _ = finished
+    (path, *_) = files(stage, suffix, "1.1")
+    path.touch()  # so that a render reads it as well
+    before = rows(stage.folder())
+    unreadable(path)
+    with stage.opened(write=True) as run, pytest.raises(RunStoreError, match="nothing was changed, try again"):
+        run.verify()
+    result = stage.render(SCRIPT, **OPTIONS)
+    assert "nothing was changed, try again" in result.failures["1.1"]
+    assert not stage.of(DamageFound)
+    assert stage.made() == []
+    after = rows(stage.folder(), skip=("meta", "failures"))
+    assert after == {name: entries for name, entries in before.items() if not name.endswith(":failures")}
+    assert path.exists()
+    assert not quarantined(stage.folder())

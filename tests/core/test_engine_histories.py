@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_support import Stage, check_tidy, flip, published, shot, story
+from core_support import Stage, check_stores_agree, check_tidy, flip, published, shot, story
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -19,7 +19,7 @@ OPTIONS: dict[str, Any] = {"budget": 2, "selector": {"name": "every", "step": 2}
 
 
 class Histories(RuleBasedStateMachine):
-    """Renders, edits, redoes, pins, prunes and damages one run in any order."""
+    """Renders, edits, redoes, pins, prunes, damages and half loses one run in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,6 +31,7 @@ class Histories(RuleBasedStateMachine):
         self.workers = 1
         self.overrides: dict[str, Override] = {}
         self.rendered = False
+        self.memory_is_lost = False
 
     def teardown(self) -> None:
         try:
@@ -47,7 +48,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def render(self) -> None:
         self.stage.render(self.script(), workers=self.workers, **self.options()).check()
-        self.rendered = True
+        self.rendered, self.memory_is_lost = True, False
         check_tidy(self.stage.folder())
 
     @rule(name=st.sampled_from(SHOTS), prompt=st.sampled_from("pqr"))
@@ -66,30 +67,25 @@ class Histories(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(SHOTS), seed=st.none() | st.integers(0, 2), prompt=st.sampled_from([None, "q", "s"]))
     def redo(self, name: str, seed: int | None, prompt: str | None) -> None:
-        override = None if seed is None and prompt is None else Override(seed, prompt)
-        with self.stage.store(write=True) as store:
-            store.set_override(name, override)
-        self.overrides.pop(name, None)
-        if override is not None:
-            self.overrides[name] = override
+        with self.stage.opened(write=True) as run:
+            if seed is None and prompt is None:
+                run.reset(name)
+            else:
+                run.redo(name, seed, prompt)
+            self.overrides = run.store.overrides()
         self.rendered = False
 
     @rule(name=st.sampled_from(SHOTS), which=st.none() | st.integers(0, 9))
     def pin(self, name: str, which: int | None) -> None:
-        with self.stage.store(write=True) as store:
-            takes = store.takes(name)
-            if which is None or not takes:
-                store.pin(name, None)
-            else:
-                store.pin(name, takes[which % len(takes)].number)
+        with self.stage.opened(write=True) as run:
+            takes = run.takes(name)
+            run.pin(name, None if which is None or not takes else takes[which % len(takes)].number)
         self.rendered = False
 
     @rule()
     def prune(self) -> None:
-        with self.stage.store(write=True) as store:
-            current = {(c.shot, c.take) for c in store.current()}
-            old = [(t.shot, t.number) for t in store.takes() if not t.pinned and (t.shot, t.number) not in current]
-            store.drop_takes(old)
+        with self.stage.opened(write=True) as run:
+            run.prune()
         check_tidy(self.stage.folder())
 
     @rule(which=st.integers(0, 99), hidden=st.booleans())
@@ -98,9 +94,9 @@ class Histories(RuleBasedStateMachine):
         if files:
             flip(files[which % len(files)], keep_time=hidden)
             if hidden:
-                with self.stage.store(write=True) as store:
-                    store.verify()
-                    assert store.verify() == []
+                with self.stage.opened(write=True) as run:
+                    assert run.verify()
+                    assert run.verify() == []
             self.rendered = False
 
     @rule()
@@ -108,13 +104,19 @@ class Histories(RuleBasedStateMachine):
         (self.stage.folder() / "film.mp4").unlink(missing_ok=True)
         self.rendered = False
 
+    @rule()
+    def lose_the_memory(self) -> None:
+        for path in self.stage.folder().glob("memory.sqlite*"):
+            path.unlink()
+        self.rendered, self.memory_is_lost = False, True
+
     @rule(name=st.sampled_from(SHOTS))
     def fail(self, name: str) -> None:
         """Render with a backbone that fails on one shot's prompt: whatever is made meanwhile must be right."""
         prompt = self.words(name)
         self.stage.render(self.script(), fault={prompt: "raise"}, **self.options())
         check_tidy(self.stage.folder())
-        self.rendered = False
+        self.rendered = self.memory_is_lost = False
 
     # -- what must hold ----------------------------------------------------------------------------------
 
@@ -124,6 +126,11 @@ class Histories(RuleBasedStateMachine):
             self.stage.made()
             self.stage.render(self.script(), **self.options())
             assert self.stage.made() == []
+
+    @invariant()
+    def both_stores_hold_the_same(self) -> None:
+        if not self.memory_is_lost:
+            check_stores_agree(self.stage.folder())
 
     @invariant()
     def pinned_takes_are_in_the_film(self) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core_support import Stage, chain, check_tidy, digest, objects, published, rows, shot, story
+from core_support import Stage, chain, check_stores_agree, check_tidy, digest, objects, published, rows, shot, story
 from PIL import Image
 
 from storymem.errors import MediaError, PluginError, RunStoreError, ScriptError, SettingsError
 from storymem.film.review import FinishedFilm
 from storymem.keys import derived_seed
 from storymem.media.video import count_frames, iter_frames, read_clip
-from storymem.store.records import Override
 from storymem.values.events import FilmWritten, KeyframesAdmitted, RunFinished, ShotFinished, ShotStarted
 from storymem.values.picture import read_png
 
@@ -167,10 +166,9 @@ def test_handed_over_frames_begin_the_master_and_stay_out_of_the_film(stage: Sta
     stage.render(chain(2, cut=False), frames=9, continuation={"name": "motion", "frames": 5})
     with stage.store() as store:
         one, two = (read_clip(store.objects.path(t.master, ".mkv"), t.fps).frames for t in store.takes())
-        keyframes = [k.frame for s in store.selections().values() if s.shot == "1.2" for k in s.keyframes]
     assert np.array_equal(one[-5:], two[:5])
     assert count_frames(stage.folder() / "shots" / "01_02.mp4") == 4
-    assert min(keyframes) >= 5
+    assert min(keyframe.frame for keyframe in stage.keyframes()["1.2"]) >= 5
 
 
 def test_a_dissolve_blends_both_ends(stage: Stage) -> None:
@@ -243,13 +241,13 @@ def test_an_override_remakes_its_shot_and_what_depends_on_it_and_can_be_taken_ba
     stage.render(script, policy="none")
     before = published(stage.folder())
     stage.made()
-    with stage.store(write=True) as store:
-        store.set_override("1.1", Override(seed=99, prompt=None))
+    with stage.opened(write=True) as run:
+        run.redo("1.1", seed=99)
     stage.render(script, policy="none")
     assert stage.made() == ["p1", "p2"]
     assert [t.request["seed"] for t in _takes(stage, "1.1")] == [derived_seed(0, "1.1"), 99]
-    with stage.store(write=True) as store:
-        store.set_override("1.1", None)
+    with stage.opened(write=True) as run:
+        run.reset("1.1")
     stage.render(script, policy="none")
     assert stage.made() == []
     assert published(stage.folder()) == before
@@ -289,10 +287,13 @@ def test_pruning_deletes_old_takes_and_only_their_files(stage: Stage) -> None:
     stage.render(story(["a", "b"]), **NO_MEMORY)
     stage.render(story(["a2", "b"]), **NO_MEMORY)
     before = published(stage.folder())
-    with stage.store(write=True) as store:
-        gone = store.drop_takes([("1.1", 1)])
-    assert len(gone) >= 2
+    with stage.opened(write=True) as run:
+        old, removed = run.prune()
+    assert old == [("1.1", 1)]
+    assert len(removed.files) >= 2
+    assert not any(path.exists() for path in removed.files)
     check_tidy(stage.folder())
+    check_stores_agree(stage.folder())
     stage.made()
     stage.render(story(["a2", "b"]), **NO_MEMORY)
     assert stage.made() == []
@@ -326,11 +327,13 @@ def test_selecting_again_gives_what_selecting_at_once_gives(stage: Stage) -> Non
     assert {event.mode for event in stage.of(ShotStarted)} == {"select"}
     stage.render(script, run="at_once", selector=second, policy="none", frames=9)
     assert published(stage.folder("later")) == published(stage.folder("at_once"))
-    with stage.store("later", write=True) as store:
-        current = {c.selection for c in store.current()}
-        chosen = [s for s in store.selections().values() if s.key in current]
+    with stage.store("later") as store:
+        chosen = [store.selection(c.selection) for c in store.current()]
     with stage.store("at_once") as store:
-        assert sorted(chosen, key=lambda s: s.shot) == sorted(store.selections().values(), key=lambda s: s.shot)
+        assert chosen == [store.selection(c.selection) for c in store.current()]
+        assert len(store.selections()) == len(chosen)
+    kept, expected = ([*shots.values()] for shots in (stage.keyframes("later"), stage.keyframes("at_once")))
+    assert [[(k.id, k.scores) for k in shot] for shot in kept] == [[(k.id, k.scores) for k in s] for s in expected]
 
 
 def test_small_masters_are_consistent_with_themselves(stage: Stage) -> None:
@@ -358,7 +361,7 @@ def test_a_folder_of_another_story_is_kept(stage: Stage) -> None:
 
 def test_what_does_not_fit_is_said_before_the_folder_is_made(stage: Stage) -> None:
     wrong = {
-        "frames": (6, "shot 1.1: 6 frames is not allowed: must be 4n.1; nearest is 5"),
+        "frames": (6, "shot 1.1: 6 frames is not allowed: must be 4n.1, from 1; nearest is 5"),
         "size": ((31, 16), "size 31x16 is not allowed: .* multiples of 2; nearest is 3[02]x16"),
         "budget": (9, "budget: 9 keyframes; backbone 'blocks' takes at most 8"),
         "continuation": ({"name": "motion", "frames": 13}, r"shot 1\.2: transition Motion hands over 13 frames"),
@@ -419,7 +422,7 @@ def test_references_that_left_the_script_are_forgotten(stage: Stage) -> None:
         (shown,) = FinishedFilm(store).shots()
         assert [k.shot for k in shown.recalled] == ["ref:fox"]
     stage.render(story(["p1"]), base=stage.root)
-    with stage.store(write=True) as store:
-        assert not any(s.shot == "references" for s in store.selections().values())
-        store.drop_takes([("1.1", 1), ("1.1", 2)])
+    with stage.opened(write=True) as run:
+        assert run.store.references() is None
+        assert run.prune()[0] == [("1.1", 1), ("1.1", 2)]
     assert len(list((stage.folder() / "objects").glob("*.png"))) == len(list((stage.folder() / "keyframes").iterdir()))

@@ -8,10 +8,21 @@ import pytest
 from failing_worker import Failing
 
 from storymem.errors import DamagedFile, ShotError
-from storymem.values.work import ShotTask
+from storymem.testing import shot_request
+from storymem.values.work import ShotRef, ShotTask
 from storymem_plugins.executors.process import ProcessExecutor
 
-TASK = ShotTask("1.1", Path(), generate=None, source=None, first=0, master="lossless", crf=None, select=False)
+TASK = ShotTask(
+    request=shot_request("p", (32, 16), 5),
+    ref=ShotRef("1.2", 1),
+    folder=Path(),
+    source=None,
+    first=0,
+    master="lossless",
+    crf=None,
+    tail=0,
+    select=False,
+)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from storymem.errors import RunStoreError
 from storymem.film.review import FinishedFilm
 from storymem.interfaces import FinishedShot
 from storymem.media.video import read_clip
-from storymem.store.records import Override
 
 
 @pytest.fixture
@@ -71,7 +70,7 @@ def test_clips_are_the_masters_without_repeated_frames(stage: GateStage) -> None
 
 
 def test_recalled_keyframes_and_references_are_found_with_their_pictures(stage: GateStage) -> None:
-    stage.render(with_references(stage), base=stage.root, budget=8)
+    stage.render(with_references(stage), base=stage.root, budget=8, policy="sink_recent")
     first, second = seen(stage)
     assert [(k.shot, k.frame, k.entities) for k in first.recalled] == [
         ("ref:anna", 0, ("anna",)),
@@ -80,19 +79,19 @@ def test_recalled_keyframes_and_references_are_found_with_their_pictures(stage: 
     ]
     assert all(k.is_reference for k in first.recalled)
     own = [k for k in second.recalled if not k.is_reference]
+    assert all(k.scores["sharpness"] > 0 for k in stage.keyframes()["1.1"])
     assert len(own) == len(second.recalled) - 3 > 0
     for keyframe in own:
         assert np.array_equal(keyframe.load(), first.clip.frames[keyframe.frame])
         assert (keyframe.shot, keyframe.position, keyframe.entities) == ("1.1", 0, ("anna",))
-        assert keyframe.scores["sharpness"] > 0
     for keyframe, colour in zip(first.recalled, (10, 50, 90), strict=True):
         assert keyframe.load()[..., 0].min() >= colour
 
 
 def test_what_a_metric_reads_is_what_redo_made(stage: GateStage) -> None:
     stage.render(chain(1))
-    with stage.store(write=True) as store:
-        store.set_override("1.1", Override(None, "another day"))
+    with stage.opened(write=True) as run:
+        run.redo("1.1", prompt="another day")
     stage.render(chain(1))
     (shot,) = seen(stage)
     assert shot.shot.prompt == "another day"
@@ -103,7 +102,7 @@ def test_what_a_metric_reads_is_what_redo_made(stage: GateStage) -> None:
 
 
 def test_measure_prints_numbers_and_closes_the_metric(stage: GateStage, program: Program) -> None:
-    stage.render(with_references(stage), base=stage.root, budget=8)
+    stage.render(with_references(stage), base=stage.root, budget=8, policy="sink_recent")
     before = gate_module().Looks.closed
     numbers = measured(program, stage)
     assert gate_module().Looks.closed == before + 1

@@ -9,8 +9,9 @@ from core_support import Stage, chain, published, shot, story
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from storymem.errors import MediaError
+from storymem.errors import MediaError, ShotError
 from storymem.film.names import safe_title, shot_name
+from storymem.values.events import FilmWritten, ShotFinished
 
 
 @given(title=st.text(min_size=1, max_size=200))
@@ -24,7 +25,7 @@ def test_a_title_is_one_folder_name(title: str) -> None:
     assert Path(name).name == name
     assert name not in {"", ".", ".."}
     assert len(name.encode()) < 255
-    own = {"objects", "tmp", "shots", "keyframes", "film", "run", "memory", "lock"}
+    own = {"objects", "tmp", "shots", "keyframes", "film", "run", "memory", "lock", "quarantine"}
     assert name.lower().split(".")[0] not in own
 
 
@@ -57,8 +58,17 @@ def test_what_stands_in_the_way_of_a_name_is_said(stage: Stage, name: str) -> No
     blocking = stage.folder() / name
     blocking.parent.mkdir(parents=True, exist_ok=True)
     blocking.mkdir() if name.endswith("/") else blocking.write_text("a file of the user's")
-    with pytest.raises(MediaError, match=rf"{name.rstrip('/')}.*: cannot be written: ") as caught:
-        stage.render(chain(1))
+    with pytest.raises((MediaError, ShotError), match=rf"{name.rstrip('/')}.*: cannot be written: ") as caught:
+        stage.render(chain(1)).check()
     assert "\n" not in str(caught.value)
     blocking.rmdir() if name.endswith("/") else blocking.unlink()
-    assert stage.render(chain(1)).cached == 1
+    assert stage.render(chain(1)).check().cached == 1
+
+
+def test_a_shot_without_its_name_is_a_failed_one(stage: Stage) -> None:
+    (stage.folder() / "shots" / "01_01.mp4").mkdir(parents=True)
+    result = stage.render(chain(2), policy="none")
+    assert list(result.failures) == ["1.1"]
+    assert (result.film, result.blocked, result.cached) == (None, 0, 0)
+    assert not stage.of(FilmWritten)
+    assert [event.shot for event in stage.of(ShotFinished)] == ["1.2"]

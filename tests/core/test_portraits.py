@@ -13,9 +13,11 @@ from hypothesis import given
 
 from storymem.errors import ScriptError, ShotError
 from storymem.interfaces import Keyframe
-from storymem.media.images import read_png, write_png
-from storymem.portraits import make_portraits, portrait_script, sitters, with_portraits
+from storymem.media.images import write_png
+from storymem.portraits import make_portraits, portrait_script, subjects, with_portraits
+from storymem.session import Session
 from storymem.testing import strategies
+from storymem.values.picture import read_png
 from storymem.values.script import Entity, StoryScript
 
 CAST: list[dict[str, Any]] = [
@@ -35,11 +37,12 @@ TALE = story(
 
 def portraits(stage: Stage, script: StoryScript = TALE, **settings: Any) -> dict[str, Path]:
     backbone = {"name": "blocks", "journal": str(stage.journal)}
-    return make_portraits(script, stage.folder("cast"), plugins=[PLUGIN], backbone=backbone, **settings)
+    with Session(plugins=[PLUGIN], backbone=backbone, **settings) as session:
+        return make_portraits(script, stage.folder("cast"), session)
 
 
-def test_who_sits_for_one() -> None:
-    assert [entity.id for entity in sitters(TALE)] == ["fox", "owl/1"]  # the bear has one, nobody sees the extra
+def test_who_gets_one() -> None:
+    assert [entity.id for entity in subjects(TALE)] == ["fox", "owl/1"]  # the bear has one, nobody sees the extra
     made = portrait_script(TALE)
     assert [scene.shots[0].prompt for scene in made.scenes] == [
         "Medium shot by day. fox, small red fox, stands and faces the camera.",
@@ -49,15 +52,15 @@ def test_who_sits_for_one() -> None:
 
 
 def test_the_best_judge_among_the_scores_says_how_good_a_keyframe_is() -> None:
-    scored = Keyframe("a", "1.1", 0, 0, Path("a.png"), scores={"sharpness": 30.0, "aesthetic": 5.0, "other": 1.0})
+    scored = Keyframe("a", "1.1", 0, 0, scores={"sharpness": 30.0, "aesthetic": 5.0, "other": 1.0})
     assert scored.quality() == 5.0
     assert scored.quality(("other", "aesthetic")) == 1.0
-    assert Keyframe("b", "1.1", 0, 1, Path("b.png")).quality() == 0.0
+    assert Keyframe("b", "1.1", 0, 1).quality() == 0.0
 
 
 @given(strategies.scripts())
 def test_of_any_script(script: StoryScript) -> None:
-    cast = sitters(script)
+    cast = subjects(script)
     if not cast:
         with pytest.raises(ScriptError, match="nobody needs a portrait"):
             portrait_script(script)
@@ -67,7 +70,7 @@ def test_of_any_script(script: StoryScript) -> None:
     assert tuple(made.entities) == cast
     assert [scene.shots[0].entities for scene in made.scenes] == [(entity.id,) for entity in cast]
     pictures = {entity.id: Path(f"{number}.png") for number, entity in enumerate(cast)}
-    assert not sitters(with_portraits(script, pictures, Path()))
+    assert not subjects(with_portraits(script, pictures, Path()))
 
 
 def test_made_once_and_of_one_character_alone(stage: Stage) -> None:
@@ -75,8 +78,8 @@ def test_made_once_and_of_one_character_alone(stage: Stage) -> None:
     assert {name: path.name for name, path in made.items()} == {"fox": "01_fox.png", "owl/1": "02_owl_1.png"}
     assert len(stage.made()) == 2
     with stage.store("cast") as store:
-        assert [take.request["recalled"] for take in store.takes()] == [[], []]
-        kept = {k.id for selection in store.selections().values() for k in selection.keyframes}
+        assert [take.recalled for take in store.takes()] == [(), ()]
+        kept = {id_ for ids in store.selections().values() for id_ in ids}
         assert len(kept) > 2
     pixels = {name: read_png(path) for name, path in made.items()}
     made["fox"].unlink()
@@ -95,7 +98,7 @@ def test_another_take_is_alone_as_well(stage: Stage) -> None:
     assert stage.made() == []
     assert digest(made["owl/1"]) != before
     with stage.store("cast") as store:
-        assert [take.request["recalled"] for take in store.takes()] == [[], [], []]
+        assert [take.recalled for take in store.takes()] == [(), (), ()]
 
 
 def test_every_shot_of_a_character_recalls_it(stage: Stage) -> None:
@@ -105,7 +108,7 @@ def test_every_shot_of_a_character_recalls_it(stage: Stage) -> None:
     assert told.entities == (Entity(id="fox", references=("cast/01_fox.png",)),)
     stage.render(told, base=stage.root, policy="sink_recent").check()
     with stage.store() as store:
-        assert all("ref:fox:0" in take.request["recalled"] for take in store.takes())
+        assert all("ref:fox:0" in [k.name for k in take.recalled] for take in store.takes())
 
 
 def test_rejected_and_misplaced(stage: Stage) -> None:

@@ -16,20 +16,60 @@ from hypothesis import strategies as st
 from storymem.api import Storyteller
 from storymem.cli.options import settings_from
 from storymem.errors import SettingsError
-from storymem.plugin import PluginHost
-from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, no_suggestions, resolve
+from storymem.plugin import Kind, PluginHost
+from storymem.settings import Layer, PluginChoice, Resolved, resolve
 from storymem.settings.sources import assignments_layer, environment_layer, file_layer, parse_value
 from storymem.testing import FakeBackbone, FakeBackboneSettings
 
 
+class Known:
+    """A catalogue of few plugins: their defaults, and what one backbone suggests."""
+
+    def __init__(self, suggested: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._suggested = suggested or {}
+
+    def defaults(self) -> Mapping[str, Any]:
+        one = {key: f"default_{key}" for key in ("backbone", "policy", "selector", "store", "executor")}
+        return {**one, "cut": "hard", "continuation": "soft", "filters": ["dark"], "accept.filters": ["bright"]}
+
+    def suggestions(self, backbone: str) -> Mapping[str, Any]:
+        return self._suggested.get(backbone, {})
+
+
 def resolved(*layers: tuple[str, dict[str, Any]]) -> Resolved:
-    return resolve([Layer(source, values) for source, values in layers], no_suggestions)
+    return resolve([Layer(source, values) for source, values in layers], Known())
 
 
-def test_without_any_source_there_are_the_defaults() -> None:
-    found = resolve([], no_suggestions)
-    assert found.settings == RunSettings()
-    assert dict(found.origins) == {}
+DEFAULTS = resolved().settings
+
+
+def test_without_any_source_there_are_the_catalogues_defaults() -> None:
+    found = resolve([], Known())
+    assert dict(found.origins) == dict(found.explicit) == {}
+    settings = found.settings
+    assert (settings.backbone.name, settings.policy.name, settings.cut.name) == (
+        "default_backbone",
+        "default_policy",
+        "hard",
+    )
+    assert [choice.name for choice in settings.filters] == ["dark"]
+    assert (settings.budget, settings.encoder, settings.accept) == (8, None, None)
+    assert not found.chose("policy")
+    assert resolved(("x", {"policy": {"sink": 1}})).chose("policy")
+
+
+def test_the_built_in_plugins_have_one_default_for_every_key() -> None:
+    registry = PluginHost().registry
+    settings = resolve([], registry, suggest=False).settings
+    for kind, key in (("policy", "policy"), ("selector", "selector"), ("store", "store"), ("executor", "executor")):
+        assert registry.get(Kind(kind), getattr(settings, key).name) is not None
+    assert registry.get(Kind.MEMORY_POLICY, registry.defaults()["policy with entities"]) is not None
+
+
+def test_an_accept_gate_without_filters_gets_the_default_ones() -> None:
+    accept = resolved(("x", {"accept": {"attempts": 2}})).settings.accept
+    assert accept is not None
+    assert (accept.attempts, [choice.name for choice in accept.filters]) == (2, ["bright"])
 
 
 def test_later_sources_win_and_every_key_remembers_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +103,7 @@ def test_a_settings_file_given_by_name_replaces_the_one_in_the_folder(
     other = tmp_path / "other.toml"
     other.write_text("crf = 9\n")
     found = settings_from(PluginHost(), other, None, {})
-    assert (found.settings.frames, found.settings.crf) == (RunSettings().frames, 9)
+    assert (found.settings.frames, found.settings.crf) == (DEFAULTS.frames, 9)
     assert found.origins["crf"] == str(other)
 
 
@@ -77,7 +117,7 @@ def test_plugin_tables_merge_by_name() -> None:
     )
     assert found.settings.policy == PluginChoice(name="sink_recent", settings={"sink": 4})
     assert found.settings.backbone == PluginChoice(
-        name=RunSettings().backbone.name, settings={"captions": False, "slate": True}
+        name=DEFAULTS.backbone.name, settings={"captions": False, "slate": True}
     )
     assert found.origins["policy.name"] == "file"
     assert found.origins["policy.sink"] == "environment"
@@ -101,19 +141,17 @@ def test_an_optional_plugin_can_be_taken_away_and_given_settings() -> None:
 
 
 def test_a_choice_survives_its_own_plain_form() -> None:
-    settings = RunSettings(policy=PluginChoice(name="sink_recent", settings={"sink": 1}), size=(64, 48))
-    plain = settings.model_dump(mode="json", exclude_unset=True)
-    assert json.loads(json.dumps(plain)) == {"policy": {"name": "sink_recent", "sink": 1}, "size": [64, 48]}
+    settings = resolved(("x", {"policy": {"name": "sink_recent", "sink": 1}, "size": (64, 48)})).settings
+    plain = json.loads(settings.model_dump_json(include={"policy", "size"}))
+    assert plain == {"policy": {"name": "sink_recent", "sink": 1}, "size": [64, 48]}
     assert resolved(("x", plain)).settings == settings
 
 
 def test_what_the_backbone_suggests_is_under_everything_said() -> None:
-    def suggestions(backbone: str) -> Mapping[str, Any]:
-        return {"budget": 4, "encoder": "clip", "crf": 5} if backbone == "wise" else {}
-
-    plain = resolve([], suggestions)
-    assert plain.settings.budget == RunSettings().budget
-    found = resolve([Layer("file", {"backbone": "wise", "crf": 7})], suggestions)
+    catalogue = Known({"wise": {"budget": 4, "encoder": "clip", "crf": 5}})
+    plain = resolve([], catalogue)
+    assert plain.settings.budget == DEFAULTS.budget
+    found = resolve([Layer("file", {"backbone": "wise", "crf": 7})], catalogue)
     assert (found.settings.budget, found.settings.crf) == (4, 7)
     assert found.settings.encoder == PluginChoice(name="clip")
     assert found.origins["budget"] == "backbone wise"
@@ -183,7 +221,7 @@ def test_assignments_make_nested_tables() -> None:
 )
 def test_a_malformed_assignment_is_quoted(text: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        resolve([assignments_layer("command line", ["budget=3", text])], no_suggestions)
+        resolve([assignments_layer("command line", ["budget=3", text])], Known())
     assert str(caught.value).startswith(words)
 
 
@@ -269,6 +307,7 @@ def test_a_run_keeps_what_was_said_and_not_the_defaults(stage: Stage) -> None:
 
 def test_a_backbone_given_as_an_object_gets_no_suggestions_of_the_default_one(tmp_path: Path) -> None:
     with Storyteller(tmp_path / "run", backbone=FakeBackbone(FakeBackboneSettings())) as teller:
-        assert (teller.settings.selector, teller.settings.encoder) == (RunSettings().selector, None)
+        plain = resolve([], PluginHost().registry, suggest=False).settings
+        assert (teller.settings.selector, teller.settings.encoder) == (plain.selector, None)
     with Storyteller(tmp_path / "other") as teller:
         assert teller.settings.encoder is not None

@@ -56,7 +56,7 @@ def test_later_runs_append(stage: Stage) -> None:
 def test_a_line_is_there_at_once_and_two_writers_do_not_mix(tmp_path: Path) -> None:
     one, two = sink(tmp_path / "events.jsonl"), sink(tmp_path / "events.jsonl")
     for number in range(20):
-        (one, two)[number % 2].handle(ShotFinished(shot="1.1", take=number, cached=False, seconds=0.5))
+        (one, two)[number % 2].handle(ShotFinished(shot="1.1", take=number, cached=False, recalled=(), seconds=0.5))
         assert [line["take"] for line in lines(tmp_path / "events.jsonl")] == list(range(number + 1))
     one.close()
     two.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
 from storymem.interfaces import Keyframe
-from storymem.interfaces.memory import REFERENCE_POSITION
+from storymem.values.keyframe import REFERENCE_POSITION
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.values.storyboard import Storyboard
 
@@ -42,6 +41,6 @@ def make_keyframe() -> MakeKeyframe:
         shot = f"ref:{''.join(shows or ())}" if position == REFERENCE_POSITION else board.shots[position].id
         entities = tuple(shows) if shows is not None else board.shots[position].entities
         name = f"{position}.{frame}"
-        return Keyframe(name, shot, position, frame, Path(f"{name}.png"), entities, {"sharpness": score})
+        return Keyframe(name, shot, position, frame, entities, {"sharpness": score})
 
     return make

@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
+from storymem.script.cast import Source, cast_of
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.values.storyboard import Storyboard
-from storymem.script.cast import Source, cast_of
 
 
 def board(

@@ -7,10 +7,10 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storymem.script.cast import Cast, cast_of
 from storymem.testing import storyboards
 from storymem.values.script import Entity, Scene, Shot, ShotOverrides, StoryScript
 from storymem.values.storyboard import Storyboard
-from storymem.script.cast import Cast, cast_of
 from storymem_memory_policies.covering import best_cover, greedy_order
 from storymem_memory_policies.planning import Plan, make_plan
 

@@ -232,7 +232,7 @@ def test_a_composition_fills_the_budget_part_by_part(line: tuple[BoardShot, list
 
 
 def test_a_composition_names_a_bad_part() -> None:
-    with pytest.raises(PluginError, match=r"compose: parts must be installed .* did you mean 'entity_bank'"):
+    with pytest.raises(PluginError, match=r"unknown policy 'entity_bnk': did you mean 'entity_bank'"):
         build("compose", parts=[{"policy": "entity_bnk"}])
     with pytest.raises(SettingsError, match="policy 'sink_recent': sink"):
         build("compose", parts=[{"policy": {"name": "sink_recent", "sink": -1}}])
@@ -241,14 +241,15 @@ def test_a_composition_names_a_bad_part() -> None:
 
 
 def test_a_composition_is_built_by_whom_it_is_told(line: tuple[BoardShot, list[Keyframe], Storyboard]) -> None:
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []
 
-    def build_part(kind: Kind, name: str, settings: Mapping[str, Any]) -> MemoryPolicy[Any]:
-        asked.append(name)
+    def build_part(kind: str, name: str, settings: Mapping[str, Any]) -> MemoryPolicy[Any]:
+        asked.append((kind, name))
         return build("diverse")
 
-    composed = Compose(ComposeSettings.model_validate({"parts": [{"policy": "mine"}]}), build_part)
-    assert asked == ["mine"]
+    composed = Compose(ComposeSettings.model_validate({"parts": [{"policy": "mine"}]}))
+    composed.build_parts(build_part)
+    assert asked == [("policy", "mine")]
     assert composed.needs_encoder
     assert build("diverse").fingerprint() in composed.fingerprint()
 

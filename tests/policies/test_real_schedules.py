@@ -32,7 +32,7 @@ def measure(boards: list[Storyboard], name: str, budget: int, **settings: Any) -
     for board in boards:
         policy: Any = HOST.build(Kind.MEMORY_POLICY, name, settings)
         graph = build_graph(board, policy, [0 if shot.cut else 1 for shot in board])
-        frames = [Keyframe(s.id, s.id, s.position, 0, Path(), s.entities) for s in board]
+        frames = [Keyframe(s.id, s.id, s.position, 0, s.entities) for s in board]
         for shot in board:
             view = MemoryView(board, [frames[p] for p in graph.visible[shot.position]])
             shown = {e for k in policy.recall(shot, view, budget) for e in k.entities}

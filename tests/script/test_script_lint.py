@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from storymem.errors import ScriptError
 from storymem.plugin import PluginHost
-from storymem.script.edits import change_shot, locate, with_ids
+from storymem.script.edits import change_shot, with_ids
 from storymem.script.lint import apply_fixes, has_errors, lint
 from storymem.script.loader import load_script
 from storymem.script.mentions import estimate_tokens, mentions, shows_look
@@ -248,7 +248,7 @@ def test_fixes_settle_and_keep_every_shot(shots: list[tuple[list[str], bool, lis
 def test_edits_say_what_is_wrong() -> None:
     story = script({"prompt": "a"})
     with pytest.raises(ScriptError, match=r"shot 9\.9: the script has no such shot"):
-        locate(story, "9.9")
+        story.locate("9.9")
     with pytest.raises(ScriptError, match=r"shot 1\.1: prompt: "):
         change_shot(story, "1.1", lambda shot: {"prompt": " "})
     assert with_ids(story).scenes[0].shots[0].id == "1.1"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from storymem.interfaces import ClipContext, FrameFilter, FrameGate, ImageTextEncoder, Verdict
-from storymem.interfaces.memory import Keyframe
+from storymem.interfaces import ClipContext, FrameFilter, FrameGate, ImageTextEncoder, Keyframe, Verdict
+from storymem.store.objects import file_digest
 from storymem.values.clip import Clip, Frames, pixel_hash
+from storymem.values.files import FileRef
 from storymem.values.picture import encode_png
 
 GOLDEN = Path(__file__).parent / "golden" / "keyframes.npz"
@@ -97,7 +98,8 @@ def remember(tmp_path: Path) -> Callable[[Frames], list[Keyframe]]:
         for i, frame in enumerate(frames):
             path = tmp_path / f"memory{i}.png"
             path.write_bytes(encode_png(frame))
-            kept.append(Keyframe(pixel_hash(frame), f"1.{i + 1}", i, 0, path))
+            file = FileRef(path, file_digest(path))
+            kept.append(Keyframe(pixel_hash(frame), f"1.{i + 1}", i, 0, file=file))
         return kept
 
     return store

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from storymem.interfaces import ClipContext
-from storymem.interfaces.memory import Keyframe
+from storymem.interfaces import ClipContext, Keyframe
+from storymem.store.objects import file_digest
 from storymem.testing.fakes import FakeEncoder
 from storymem.testing.filters import FilterContract
 from storymem.testing.selector import SelectorContract
 from storymem.values.clip import pixel_hash
+from storymem.values.files import FileRef
 from storymem.values.picture import encode_png
 from storymem_plugins.selection.aesthetic import AestheticFilter, AestheticSettings
 from storymem_plugins.selection.diverse import DiverseSelector, DiverseSettings
@@ -60,8 +61,9 @@ class TestDuplicate(FilterContract):
     @pytest.fixture(params=["embedding", "pixels"])
     def frame_filter(self, request, tmp_path):
         frame = np.full((8, 8, 3), 90, dtype=np.uint8)
-        (tmp_path / "memory.png").write_bytes(encode_png(frame))
-        self.memory = [Keyframe(pixel_hash(frame), "1.1", 0, 0, tmp_path / "memory.png")]
+        path = tmp_path / "memory.png"
+        path.write_bytes(encode_png(frame))
+        self.memory = [Keyframe(pixel_hash(frame), "1.1", 0, 0, file=FileRef(path, file_digest(path)))]
         return DuplicateFilter(DuplicateSettings(compare=request.param, distance=0.3))
 
     def context(self, clip):

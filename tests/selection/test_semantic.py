@@ -80,7 +80,7 @@ def test_all_rejected_gives_none_and_every_frame_is_recorded(numbered, context_o
 
 def test_no_encoder_is_one_clear_line(numbered, context_of, gate_of):
     context = context_of(numbered(2))
-    with pytest.raises(SettingsError, match=r"encoder: .* set encoder"):
+    with pytest.raises(SettingsError, match=r"encoder: .* needs one; see storymem plugins encoder"):
         SemanticSelector().select(context, gate_of(context))
 
 

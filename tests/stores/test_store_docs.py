@@ -12,7 +12,7 @@ import pytest
 
 from storymem.api import Storyteller
 from storymem.plugin import Kind, PluginHost
-from storymem.settings import RunSettings
+from storymem.settings import Layer, resolve
 from storymem.settings.model import AcceptSettings
 from storymem.testing import FakeBackbone, FakeEncoder
 from storymem.values.script import StoryScript
@@ -30,8 +30,9 @@ def blocks(text: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize("text", [GATE, STORES], ids=["gate", "stores"])
 def test_the_settings_shown_are_settings(text: str) -> None:
+    catalogue = PluginHost().registry
     for block in blocks(text, "toml"):
-        assert RunSettings.model_validate(tomllib.loads(block)) != RunSettings()
+        assert resolve([Layer("page", tomllib.loads(block))], catalogue).settings != resolve([], catalogue).settings
 
 
 def test_the_gates_settings_are_all_there_with_their_defaults() -> None:
@@ -72,7 +73,7 @@ def test_both_stores_tell_the_same_story(tmp_path: Path) -> None:
         with Storyteller(tmp_path / store, backbone=backbone, encoder=FakeEncoder(), **options) as teller:
             assert teller.render(script).made == 4
             assert teller.render(script).cached == 4
-        made[store] = [repr([picture.tobytes() for picture in r.memory]) for r in backbone.requests]
+        made[store] = [repr([picture.tobytes() for picture in r.pictures]) for r in backbone.requests]
     assert made["sqlite"] == made["lancedb"]
     assert len(set(made["sqlite"])) == 4, "every shot recalled something else"
 

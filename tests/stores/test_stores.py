@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from storymem.errors import PluginError, RunStoreError, SettingsError
 from storymem.interfaces import Keyframe, MemoryStore
+from storymem.interfaces.memory import picture_path
 from storymem.plugin import Kind, PluginHost
 from storymem.testing import StoreContract
+from storymem.values.files import FileRef
 from storymem_plugins.stores.matrix import EmbeddingMatrix
 
 HOST = PluginHost()
@@ -37,7 +40,8 @@ def unit(rows: int, dimension: int = 8, seed: int = 0) -> np.ndarray:
 
 
 def keyframe(number: int, folder: Path) -> Keyframe:
-    return Keyframe(f"id{number}", "1.1", 0, number, folder / "objects" / f"{number}.png")
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return Keyframe(f"id{number}", "1.1", 0, number, file=FileRef(picture_path(folder, digest), digest))
 
 
 @needs_lance
@@ -120,12 +124,12 @@ def test_another_encoders_query_is_a_clear_error(name: str, tmp_path: Path) -> N
 def test_paths_move_with_the_run_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     store = opened(name, tmp_path / "run")
-    outside = Keyframe("out", "1.1", 0, 3, tmp_path / "elsewhere.png")
-    store.add("a", [keyframe(1, tmp_path / "run"), outside])
+    bare = Keyframe("bare", "1.1", 0, 3)
+    store.add("a", [keyframe(1, tmp_path / "run"), bare])
     store.close()
     (tmp_path / "run").rename(tmp_path / "moved")
     moved = opened(name, tmp_path / "moved")
-    assert moved.of("a") == (keyframe(1, tmp_path / "moved"), outside)
+    assert moved.of("a") == (keyframe(1, tmp_path / "moved"), bare)
     moved.close()
 
 

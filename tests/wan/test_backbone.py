@@ -158,7 +158,7 @@ def test_guidance_where_nothing_is_remembered_is_a_setting(make):
 
 
 def test_colours_of_what_was_handed_over_are_kept_if_asked_for(make, folder, tmp_path):
-    given = request(2, 5).handed_over
+    given = request(2, 5).handover_frames
 
     def distance(clip):
         return np.abs(clip[:5].mean(axis=(0, 1, 2)) - given.mean(axis=(0, 1, 2))).max()

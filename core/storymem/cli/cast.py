@@ -23,7 +23,7 @@ _FOLDER = Path("cast")
 def add(
     entity: Entity,
     pictures: Annotated[list[Path] | None, typer.Argument(help="Picture files that show it.")] = None,
-    kind: Annotated[str, typer.Option(help="character, place, object or style.")] = "character",
+    kind: Annotated[str, typer.Option(help="character, place, object or style; character if not given.")] = "",
     name: Annotated[str, typer.Option(help="As stories write it; the id if not given.")] = "",
     look: Annotated[str, typer.Option(help="What it looks like, for stories that do not say.")] = "",
     library: Library = None,
@@ -43,7 +43,7 @@ def add(
     said = {"id": entity, "kind": kind, "name": name, "look": look}
     before = known.model_dump(mode="json") if known else {}
     try:
-        member = CastMember.model_validate({**before, **{k: v for k, v in said.items() if v or k not in before}})
+        member = CastMember.model_validate({**before, **{k: v for k, v in said.items() if v}})
     except ValidationError as error:
         raise SettingsError(f"cast add {entity}: {describe(error)}") from error
     count = opened.add(member, read_pictures(pictures or []))

@@ -5,7 +5,6 @@ Runs in the engine's process and touches no pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,8 @@ class ShotPreparer:
             tail=spec.tail if shot.tail is None else 0,
             select=select,
             accepted=shot.take is None or bool(shot.take.request["accepted"]),
-            visible=shot.memory[:] if select else (),
+            visible=shot.memory.keyframes if select else (),
+            visible_ids=shot.memory.ids if select else (),
             embeddings=self._memory.embeddings(shot.memory) if select and self._plugins.compares else {},
         )
 
@@ -138,21 +138,16 @@ class ShotPreparer:
             tail=self._store.derived(self.keys.tail(spec, take.clip)) if spec.tail else "",
             selection=self._store.selection(self.keys.selection_of(spec, take, shot.memory)),
         )
-        for digest in self._stored(found):
-            if not self._store.objects.intact(self._store.file(digest)):
-                raise DamagedFile(f"{self._store.objects.folder}/{digest}: is not what was recorded", digest)
+        for record in self._store.records(self._stored(found)):
+            if not self._store.objects.intact(record):
+                raise DamagedFile(f"{self._store.objects.folder}/{record.digest}: is not as recorded", record.digest)
         return found
 
-    def _stored(self, shot: PreparedShot) -> Iterator[str]:
-        """Yield the digests of the files a shot has."""
-        if shot.take is not None:
-            yield shot.take.master
-        yield from filter(None, (shot.view, shot.tail))
-        for id_ in shot.selection.keyframes if shot.selection else ():
-            file = self._store.picture(id_)
-            if file is None:
-                raise RunStoreError(f"{self._store.db.path}: has no picture for keyframe {id_[:12]}...")
-            yield file.digest
+    def _stored(self, shot: PreparedShot) -> list[str]:
+        """Return the digests of the files a shot has."""
+        files = [shot.take.master] if shot.take else []
+        files += [digest for digest in (shot.view, shot.tail) if digest]
+        return files + (self._store.keyframe_files(shot.selection.key) if shot.selection else [])
 
     def _recall(self, spec: ShotSpec, view: MemoryView) -> tuple[Keyframe, ...]:
         recalled = tuple(self._policy.recall(spec.shot, view, spec.budget))
@@ -163,7 +158,7 @@ class ShotPreparer:
                 f"policy {name}: recalled {len(recalled)} keyframes ({len(ids)} different) for shot {spec.shot.id}, "
                 f"budget {spec.budget}"
             )
-        if recalled and not ids <= set(view.ids):
+        if not all(id_ in view.ids for id_ in ids):
             raise PluginError(f"policy {name}: recalled keyframes that shot {spec.shot.id} does not see")
         return recalled
 

@@ -45,6 +45,7 @@ class Tally:
         made: Shots whose clip was made.
         updated: Shots whose clip was there, and whose keyframes or viewing copy were made.
         failed: Shots that could not be made.
+        details: Tracebacks of the bugs behind them, by shot.
         done: How many shots are finished.
         shots: How many there are.
     """
@@ -53,6 +54,7 @@ class Tally:
     made: set[str] = field(default_factory=set)
     updated: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     done: int = 0
 
     @property
@@ -140,7 +142,7 @@ class Scheduler:
             Cancelled: On request; running shots were stopped, finished ones are kept.
             DamagedFile: A stored file is not what was recorded; what was running is finished and kept.
         """
-        self._tally.done, self._tally.failed = 0, {}
+        self._tally.done, self._tally.failed, self._tally.details = 0, {}, {}
         for position, count in self._waiting.items():
             if count == 0:
                 self._make_ready(position)
@@ -261,8 +263,8 @@ class Scheduler:
 
     def _finish(self, prepared: PreparedShot, take: Take, seconds: float) -> None:
         shot = prepared.spec.shot.id
-        self._tally.done += 1
         self._with.finished(shot, take)
+        self._tally.done += 1
         cached = shot not in self._tally.made | self._tally.updated
         recalled = tuple(keyframe.name for keyframe in take.recalled)
         self._emit(ShotFinished(shot=shot, take=take.number, cached=cached, recalled=recalled, seconds=seconds))
@@ -276,6 +278,8 @@ class Scheduler:
         shot = self._plan.board.shots[position].id
         message = str(error) if f"shot {shot}" in str(error) else f"shot {shot}: {error}"
         self._tally.failed[shot] = message
+        if error.details:
+            self._tally.details[shot] = error.details
         self._with.store.fail(shot, message, error.details, datetime.now(UTC).isoformat(timespec="seconds"))
         self._emit(ShotFailed(shot=shot, error=message, details=error.details))
         for blocked in sorted(self._plan.graph.descendants(shot), key=lambda s: self._plan.board.shot(s).position):

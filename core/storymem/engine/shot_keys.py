@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from storymem.engine.plan import ShotSpec
 from storymem.engine.plugins import WorkerPlugins
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
 from storymem.keys import digest
+from storymem.memory.visible import PackedIds
 from storymem.settings import RunSettings
 from storymem.store.records import Take
 from storymem.values.request import Handover, ShotRequest
@@ -90,6 +92,10 @@ class ShotKeys:
                 "first": spec.transition.drop,
                 "entities": list(spec.shot.entities),
                 "plugins": self.selection,
-                "visible": "".join(memory.ids),
+                "visible": hashlib.sha256(_joined(memory.ids).encode()).hexdigest(),
             },
         )
+
+
+def _joined(ids: Sequence[str]) -> str:
+    return ids.joined() if isinstance(ids, PackedIds) else "".join(ids)

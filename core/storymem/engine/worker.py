@@ -138,7 +138,7 @@ class Worker:
 
     def _context(self, task: ShotTask, clip: Clip) -> ClipContext:
         known: dict[str, NDArray[np.float32]] = dict(task.embeddings)
-        return ClipContext(clip, task.first, task.visible, self._plugins.encoder, known, task.ref)
+        return ClipContext(clip, task.first, task.visible, self._plugins.encoder, known, task.ref, task.visible_ids)
 
     def _generate(self, shot: str, request: ShotRequest, progress: Progress) -> Clip:
         backbone = self._plugins.backbone

@@ -107,7 +107,7 @@ def _joined(parts: Sequence[FilmPart]) -> Iterator[Frames]:
     tail: list[Frames] = []
     for index, part in enumerate(parts):
         overlap = part.overlap if index else 0
-        following = parts[index + 1].transition.overlap if index + 1 < len(parts) else 0
+        following = parts[index + 1].overlap if index + 1 < len(parts) else 0
         frames = _own_frames(part)
         if overlap:
             head = [next(frames) for _ in range(overlap)]

@@ -58,10 +58,11 @@ class Publisher:
         Raises:
             MediaError: A name cannot be given: the disk is full, or something else bears it.
         """
-        new: dict[str, str] = {}
-        for name, digest in self._names(shot).items():
+        names, new = self._names(shot), dict[str, str]()
+        before = self._store.published_among(names)
+        for name, digest in names.items():
             source, target = self._store.objects.path(digest, Path(name).suffix), self._store.folder / name
-            published = self._store.published_digest(name)
+            published = before.get(name)
             if published == digest and _leads_to(target, source, digest):
                 continue
             with writing(target):

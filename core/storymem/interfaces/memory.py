@@ -116,7 +116,7 @@ class MemoryView(Sequence[Keyframe]):
         encoder: ImageTextEncoder | None = None,
         store: MemoryStore | None = None,
         ordered: bool = False,
-        ids: tuple[str, ...] | None = None,
+        ids: Sequence[str] | None = None,
     ) -> None:
         self.board = board
         if ids is None:
@@ -150,6 +150,11 @@ class MemoryView(Sequence[Keyframe]):
         wanted = {keyframe.id for keyframe in keyframes}
         chosen = [keyframe for keyframe in self if keyframe.id in wanted]
         return MemoryView(self.board, chosen, self._encoder, self._store, ordered=True)
+
+    @property
+    def keyframes(self) -> Sequence[Keyframe]:
+        """The keyframes as a plain sequence, which reads them when they are looked at; pickled as a tuple."""
+        return self._keyframes
 
     @property
     def encoder(self) -> ImageTextEncoder:

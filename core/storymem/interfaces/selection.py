@@ -44,7 +44,8 @@ class ClipContext:
     Attributes:
         clip: The clip.
         first: Index of the first frame that does not repeat the previous shot.
-        memory: Keyframes visible to this shot, in story order.
+        memory: Keyframes visible to this shot, in story order; read when they are looked at.
+        memory_ids: Their ids, which cost nothing to look at.
 
     Args:
         clip: The clip.
@@ -54,6 +55,7 @@ class ClipContext:
         known: Embeddings by keyframe id that were computed before; new ones are added. A worker keeps one such
             table for all its shots, since each sees the keyframes of all earlier ones.
         shot: The shot, as its keyframes will name it.
+        memory_ids: See above; read from ``memory`` if not given.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class ClipContext:
         encoder: ImageTextEncoder | None = None,
         known: dict[str, NDArray[np.float32]] | None = None,
         shot: ShotRef | None = None,
+        memory_ids: Sequence[str] | None = None,
     ) -> None:
         self.clip = clip
         self.first = first
         self.memory = memory
+        self.memory_ids = tuple(k.id for k in memory) if memory_ids is None else memory_ids
         self._encoder = encoder
         self._known = {} if known is None else known
         self._shot = shot or ShotRef("clip", 0)
@@ -104,12 +108,12 @@ class ClipContext:
     @cached_property
     def memory_embeddings(self) -> NDArray[np.float32]:
         """Unit embeddings of ``memory``, (n, D)."""
-        if not self.memory:
+        if not self.memory_ids:
             return np.zeros((0, self.encoder.dimension), dtype=np.float32)
-        for keyframe in self.memory:
-            if keyframe.id not in self._known:
-                self._known[keyframe.id] = self.encoder.encode_images(keyframe.load()[None])[0]
-        return np.stack([self._known[keyframe.id] for keyframe in self.memory])
+        for index, id_ in enumerate(self.memory_ids):
+            if id_ not in self._known:
+                self._known[id_] = self.encoder.encode_images(self.memory[index].load()[None])[0]
+        return np.stack([self._known[id_] for id_ in self.memory_ids])
 
 
 class FrameFilter(Plugin[SettingsT]):

@@ -6,7 +6,8 @@ no backbone, no take and no file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, overload
 
 import numpy as np
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 
 from storymem.errors import RunStoreError
 from storymem.interfaces import ImageTextEncoder, Keyframe, MemoryStore, MemoryView
+from storymem.memory.visible import ID, REFERENCES, Visible
 from storymem.values.storyboard import Storyboard
 
-#: Selections whose keyframes are kept at hand: about 2 kB each, and only those that a policy has looked at.
+#: Shots whose keyframes are kept at hand for policies that look at everything; about 2 kB each.
 _AT_HAND = 4096
+#: Fewer shots than this are read from the store again: a policy that looks at few then costs no memory.
+_FEW = 64
 
 
 class Memory:
@@ -36,9 +40,9 @@ class Memory:
         self._store = store
         self._encoder = encoder
         self._print = encoder.fingerprint() if encoder is not None else ""
-        self._references: tuple[str, bytes] | None = None
-        self._given: dict[int, tuple[str, bytes]] = {}
-        self._at_hand: dict[str, tuple[Keyframe, ...]] = {}
+        self._given: dict[int, bytes] = {}  # by position: owner and keyframe ids, packed
+        self._at_hand: dict[int, tuple[Keyframe, ...]] = {}
+        self._start_prefix()
 
     def add(
         self, owner: str, keyframes: Sequence[Keyframe], embeddings: Mapping[str, NDArray[np.float32]] | None = None
@@ -47,36 +51,37 @@ class Memory:
         if self._encoder is not None and embeddings:
             self._store.put_embeddings(self._print, embeddings)
         self._store.add(owner, keyframes)
-        self._at_hand.pop(owner, None)
 
     def forget(self, owners: Collection[str]) -> None:
         """Remove selections."""
         self._store.forget(owners)
-        for owner in owners:
-            self._at_hand.pop(owner, None)
+        self._at_hand.clear()
 
     def give(self, position: int, owner: str, ids: Sequence[str]) -> None:
         """Record which selection a finished shot gives to the shots that see it."""
-        self._given[position] = (owner, _packed(ids))
+        self._given[position] = bytes.fromhex(owner + "".join(ids))
+        self._at_hand.pop(position, None)
 
     def give_references(self, owner: str, ids: Sequence[str]) -> None:
         """Record the selection of reference images that every shot sees."""
-        self._references = (owner, _packed(ids))
+        self.give(REFERENCES, owner, ids)
+        self._start_prefix()
 
     def start_over(self) -> None:
         """Forget which shots are finished; the store keeps everything."""
         self._given.clear()
+        self._at_hand.clear()
+        self._start_prefix()
 
     def view(self, positions: Sequence[int]) -> MemoryView:
         """Return what a shot sees: the references and what the shots at ``positions``, ascending, gave."""
-        places: dict[bytes, tuple[str, int]] = {}
-        sources = [self._given[position] for position in positions]
-        for owner, packed in ([self._references] if self._references else []) + sources:
-            for index in range(len(packed) // _ID):
-                places.setdefault(packed[index * _ID : (index + 1) * _ID], (owner, index))
-        seen = _Seen(self, list(places.values()))
-        ids = tuple(map(bytes.hex, places))
-        return MemoryView(self._board, seen, self._encoder, self._store, ordered=True, ids=ids)
+        if isinstance(positions, range) and positions == range(len(positions)):
+            visible, count = self._prefix, self._prefix_to(len(positions))
+        else:
+            visible = self._gathered(positions)
+            count = len(visible)
+        seen = _Seen(self, visible, count)
+        return MemoryView(self._board, seen, self._encoder, self._store, ordered=True, ids=visible.ids(count))
 
     def embeddings(self, view: MemoryView) -> dict[str, NDArray[np.float32]]:
         """Return the embeddings (D,) of a view by keyframe id, computing and keeping those that are missing."""
@@ -84,37 +89,64 @@ class Memory:
             return {}
         return dict(zip(view.ids, view.embeddings(), strict=True))
 
-    def keyframes(self, owners: Sequence[str]) -> Mapping[str, tuple[Keyframe, ...]]:
-        """Return the keyframes of selections by owner, from the store where they are not at hand."""
-        missing = [owner for owner in dict.fromkeys(owners) if owner not in self._at_hand]
-        if len(self._at_hand) + len(missing) > _AT_HAND:
-            self._at_hand.clear()
-            missing = list(dict.fromkeys(owners))
-        for owner in missing:
-            self._at_hand[owner] = self._store.of(owner)
-        return self._at_hand
+    def keyframes(self, places: Sequence[tuple[int, int]]) -> tuple[Keyframe, ...]:
+        """Return keyframes by (position, index), from the store where they are not at hand."""
+        wanted = dict.fromkeys(position for position, _ in places)
+        found = self._read([position for position in wanted if position not in self._at_hand])
+        if len(wanted) > _FEW and len(self._at_hand) + len(found) <= _AT_HAND:
+            self._at_hand.update(found)
+        try:
+            return tuple((found.get(p) or self._at_hand.get(p, ()))[index] for p, index in places)
+        except IndexError as error:
+            raise RunStoreError("the memory store has lost keyframes while the run was using it; resume it") from error
 
+    # -- what is visible --------------------------------------------------------------------------------------
 
-#: Bytes of a keyframe id, a SHA-256. Packed, the ids of 1,000 shots are 100 kB; as texts, four times as much.
-_ID = 32
+    def _start_prefix(self) -> None:
+        """Begin the row of what shots that see everything see; it is shared by all of them and only grows."""
+        self._prefix = self._gathered(())
+        self._prefix_counts = [len(self._prefix)]
 
+    def _prefix_to(self, shots: int) -> int:
+        """Extend the row to so many shots; return how many keyframes those gave."""
+        while len(self._prefix_counts) <= shots:
+            position = len(self._prefix_counts) - 1
+            self._prefix.extend(position, self._given[position][ID:])
+            self._prefix_counts.append(len(self._prefix))
+        return self._prefix_counts[shots]
 
-def _packed(ids: Sequence[str]) -> bytes:
-    return bytes.fromhex("".join(ids))
+    def _gathered(self, positions: Iterable[int]) -> Visible:
+        visible = Visible()
+        for position in ([REFERENCES] if REFERENCES in self._given else []) + list(positions):
+            visible.extend(position, self._given[position][ID:])
+        return visible
+
+    def _read(self, positions: Sequence[int]) -> dict[int, tuple[Keyframe, ...]]:
+        """Ask the store for several selections at once, and separate them by how many keyframes each gave."""
+        if not positions:
+            return {}
+        given = [self._given[position] for position in positions]
+        read = iter(self._store.view([packed[:ID].hex() for packed in given]))
+        counts = (len(packed) // ID - 1 for packed in given)
+        return {position: tuple(islice(read, count)) for position, count in zip(positions, counts, strict=True)}
 
 
 class _Seen(Sequence[Keyframe]):
-    """Keyframes by their place in the store, read when a policy looks at them."""
+    """Visible keyframes, read from the store when a policy looks at them."""
 
-    def __init__(self, memory: Memory, places: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, memory: Memory, visible: Visible, count: int) -> None:
         self._memory = memory
-        self._places = places
+        self._visible = visible
+        self._count = count
 
     def __len__(self) -> int:
-        return len(self._places)
+        return self._count
+
+    def __reduce__(self) -> tuple[type[tuple[Keyframe, ...]], tuple[tuple[Keyframe, ...]]]:
+        return tuple, (tuple(self),)  # elsewhere there is no store to read from
 
     def __iter__(self) -> Iterator[Keyframe]:
-        return iter(self._read(self._places))
+        return iter(self._memory.keyframes(self._visible.places(0, self._count)))
 
     @overload
     def __getitem__(self, index: int) -> Keyframe: ...
@@ -124,12 +156,9 @@ class _Seen(Sequence[Keyframe]):
 
     def __getitem__(self, index: int | slice) -> Keyframe | tuple[Keyframe, ...]:
         if isinstance(index, slice):
-            return self._read(self._places[index])
-        return self._read([self._places[index]])[0]
-
-    def _read(self, places: Sequence[tuple[str, int]]) -> tuple[Keyframe, ...]:
-        found = self._memory.keyframes([owner for owner, _ in places])
-        try:
-            return tuple(found[owner][index] for owner, index in places)
-        except IndexError as error:
-            raise RunStoreError("the memory store has lost keyframes while the run was using it; resume it") from error
+            start, stop, step = index.indices(self._count)
+            if step > 0:
+                return self._memory.keyframes(self._visible.places(start, stop, step))
+            return tuple(self[i] for i in range(start, stop, step))
+        place = range(self._count)[index]
+        return self._memory.keyframes(self._visible.places(place, place + 1))[0]

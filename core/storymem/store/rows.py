@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from storymem.errors import RunStoreError
@@ -32,11 +32,11 @@ def take_row(take: Take) -> tuple[Any, ...]:
     return (take.shot, take.number, take.key, take.clip, take.master, *size, *rest)
 
 
-def recalled_of(row: Sequence[Any], file_of: Callable[[str], FileRef | None]) -> Keyframe:
-    """Return the keyframe of a row of :data:`RECALL_COLUMNS`."""
+def recalled_of(row: Sequence[Any], file: FileRef | None) -> Keyframe:
+    """Return the keyframe of a row of :data:`RECALL_COLUMNS`; its file is None if it was pruned or lost."""
     id_, source, position, frame, entities, reason = row
     shown = tuple(from_json(entities, f"a picture recalled from shot {source}"))
-    return Keyframe(id_, source, position, frame, shown, file=file_of(id_), reason=reason)
+    return Keyframe(id_, source, position, frame, shown, file=file, reason=reason)
 
 
 def recall_row(take: Take, ordinal: int, keyframe: Keyframe) -> tuple[Any, ...]:

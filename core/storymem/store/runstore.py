@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -175,10 +175,12 @@ class RunStore:
         return take_of(row, self._recalled(row[0], row[1])) if row else None
 
     def _recalled(self, shot: str, number: int) -> tuple[Keyframe, ...]:
-        rows = self.db.rows(
-            f"SELECT {RECALL_COLUMNS} FROM recalls WHERE shot = ? AND number = ? ORDER BY ordinal", (shot, number)
+        query = (
+            f"SELECT {RECALL_COLUMNS}, digest FROM recalls LEFT JOIN pictures USING (id) "
+            "WHERE shot = ? AND number = ? ORDER BY ordinal"
         )
-        return tuple(recalled_of(row, self.picture) for row in rows)
+        rows = self.db.rows(query, (shot, number))
+        return tuple(recalled_of(row[:-1], self._png(row[-1])) for row in rows)
 
     def _keyframe_ids(self, selection: str) -> tuple[str, ...]:
         rows = self.db.rows("SELECT id FROM keyframes WHERE selection = ? ORDER BY ordinal", (selection,))
@@ -197,10 +199,7 @@ class RunStore:
         Raises:
             RunStoreError: The database refers to a file it does not list, and so is damaged.
         """
-        row = self.db.row("SELECT digest, suffix, size, mtime_ns FROM objects WHERE digest = ?", (digest,))
-        if row is None:
-            raise RunStoreError(f"{self.db.path}: refers to a file {digest[:12]}... that it does not list")
-        return FileRecord(*row)
+        return self.records([digest])[0]
 
     def file_ref(self, digest: str) -> FileRef:
         """Return where a stored file is."""
@@ -209,7 +208,34 @@ class RunStore:
     def picture(self, keyframe: str) -> FileRef | None:
         """Return the file of a keyframe by its id; None if it was pruned or lost."""
         row = self.db.row("SELECT digest FROM pictures WHERE id = ?", (keyframe,))
-        return FileRef(self.objects.path(row[0], ".png"), row[0]) if row else None
+        return self._png(row[0]) if row else None
+
+    def records(self, digests: Sequence[str]) -> list[FileRecord]:
+        """Return the records of stored files, in one query.
+
+        Raises:
+            RunStoreError: The database refers to a file it does not list, and so is damaged.
+        """
+        query = "SELECT digest, suffix, size, mtime_ns FROM objects WHERE digest IN (SELECT value FROM json_each(?))"
+        found = {row[0]: FileRecord(*row) for row in self.db.rows(query, (json.dumps(list(digests)),))}
+        if missing := [digest for digest in digests if digest not in found]:
+            raise RunStoreError(f"{self.db.path}: refers to a file {missing[0][:12]}... that it does not list")
+        return [found[digest] for digest in digests]
+
+    def keyframe_files(self, selection: str) -> list[str]:
+        """Return the file digests of a selection's keyframes.
+
+        Raises:
+            RunStoreError: The database has no file for one, and so is damaged.
+        """
+        query = "SELECT id, digest FROM keyframes LEFT JOIN pictures USING (id) WHERE selection = ?"
+        rows = self.db.rows(query, (selection,))
+        if lost := [id_ for id_, digest in rows if digest is None]:
+            raise RunStoreError(f"{self.db.path}: has no picture for keyframe {lost[0][:12]}...")
+        return [digest for _, digest in rows]
+
+    def _png(self, digest: str | None) -> FileRef | None:
+        return FileRef(self.objects.path(digest, ".png"), digest) if digest else None
 
     # -- writing --------------------------------------------------------------------------------------------
 
@@ -314,10 +340,10 @@ class RunStore:
         """Return the digests of files under readable names."""
         return dict(self.db.rows("SELECT name, digest FROM published"))
 
-    def published_digest(self, name: str) -> str | None:
-        """Return the digest of the file under a readable name."""
-        row = self.db.row("SELECT digest FROM published WHERE name = ?", (name,))
-        return str(row[0]) if row else None
+    def published_among(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the digests of files under these readable names; a missing one is left out."""
+        query = "SELECT name, digest FROM published WHERE name IN (SELECT value FROM json_each(?))"
+        return dict(self.db.rows(query, (json.dumps(list(names)),)))
 
     def add_published(self, names: Mapping[str, str]) -> None:
         """Record further readable names."""

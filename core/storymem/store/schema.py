@@ -69,6 +69,8 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        # KiB: the rows of a few shots. The default of 2 MB would fill up over a long run for nothing.
+        connection.execute("PRAGMA cache_size=-256")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and create:
             # Made in one transaction: a crash leaves an empty file, which the next run fills.

@@ -6,7 +6,7 @@ Both list their files and can be moved, so that a worker may sit on another mach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class ShotTask:
         select: Whether to choose keyframes.
         accepted: Whether an existing clip passed the accept gate; only then is any of it remembered.
         visible: Keyframes the selection may compare with.
+        visible_ids: Their ids, in the same order.
         embeddings: What the memory store knows of them by id, (D,) each, so that no picture is embedded twice.
     """
 
@@ -79,7 +80,8 @@ class ShotTask:
     tail: int
     select: bool
     accepted: bool = True
-    visible: tuple[Keyframe, ...] = ()
+    visible: Sequence[Keyframe] = ()
+    visible_ids: Sequence[str] = ()
     embeddings: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
@@ -184,9 +186,9 @@ class ShotOutcome:
         return replace(self, made=made, view=view, tail=tail, candidates=candidates)
 
 
-def _files(keyframes: tuple[Keyframe, ...]) -> Iterator[FileRef]:
+def _files(keyframes: Sequence[Keyframe]) -> Iterator[FileRef]:
     return (keyframe.file for keyframe in keyframes if keyframe.file is not None)
 
 
-def _moved(keyframes: tuple[Keyframe, ...], move: Move) -> tuple[Keyframe, ...]:
+def _moved(keyframes: Sequence[Keyframe], move: Move) -> tuple[Keyframe, ...]:
     return tuple(replace(k, file=move(k.file)) if k.file else k for k in keyframes)

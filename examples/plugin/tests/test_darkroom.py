@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ def test_everything_is_found_by_its_entry_point() -> None:
 def test_the_newest_look_wins() -> None:
     shots = tuple(Shot(prompt="x", entities=tuple(letters)) for letters in ("ab", "a", "b", "ab"))
     board = Storyboard(StoryScript(title="t", entities=(Entity(id="a"), Entity(id="b")), scenes=(Scene(shots=shots),)))
-    frames = [Keyframe(str(p), board.shots[p].id, p, 0, Path(), board.shots[p].entities) for p in range(3)]
+    frames = [Keyframe(str(p), board.shots[p].id, p, 0, board.shots[p].entities) for p in range(3)]
     policy = LastSeen()
     assert policy.sees(board, board.shots[3]) == [1, 2]
     assert [k.id for k in policy.recall(board.shots[3], MemoryView(board, frames), 8)] == ["1", "2"]

@@ -40,7 +40,7 @@ class SceneChangeSelector(KeyframeSelector[SceneChangeSettings]):
         bounds = [*change_points(histograms, self.settings.threshold), len(frames)]
         parts = [frames[a:b] for a, b in pairwise(bounds)]
         longest = sorted(parts, key=lambda part: (-len(part), part.start))[: self.settings.count]
-        seen = {keyframe.id for keyframe in context.memory}
+        seen = set(context.memory_ids)
         found = [first_good(from_middle(part), context, gate, seen) for part in longest]
         return [context.keyframe(i, gate.scores(i)) for i in sorted(i for i in found if i is not None)]
 

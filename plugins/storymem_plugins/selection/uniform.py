@@ -23,7 +23,7 @@ class UniformSelector(KeyframeSelector[UniformSettings]):
 
     def select(self, context: ClipContext, gate: FrameGate) -> list[Keyframe]:
         """See :meth:`KeyframeSelector.select`."""
-        seen = {keyframe.id for keyframe in context.memory}
+        seen = set(context.memory_ids)
         chosen = []
         for stretch in stretches(new_frames(context), self.settings.count):
             index = first_good(from_middle(stretch), context, gate, seen)

@@ -57,6 +57,7 @@ class SqliteStore(MemoryStore):
             self._db.execute("PRAGMA journal_mode=WAL")
             # Everything here can be chosen again from the run store, so a lost last write costs little.
             self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA cache_size=-256")  # KiB; see the run store's schema
             self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
