@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 
 def convert(
@@ -24,7 +25,7 @@ def convert(
 ) -> None:
     """Write a script in another form, and name what that form cannot hold."""
     from storymem.cli.plan import plugin_settings
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.errors import ScriptError
     from storymem.plugin import PluginHost
     from storymem.script import services
@@ -40,5 +41,5 @@ def convert(
         print_json({"from": form, "to": to, "file": str(target), "lost": losses})
         return
     for loss in losses:
-        typer.echo(f"lost: {loss}", err=True)
-    typer.echo(f"{target} ({form} to {to}{'' if losses else ', nothing lost'})")
+        echo(f"lost: {loss}", err=True)
+    echo(f"{target} ({form} to {to}{'' if losses else ', nothing lost'})")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 _LIGHT = "animatic"
 FORMATS = {".mmd": "mermaid", ".dot": "dot", ".json": "json", ".svg": "svg"}
@@ -44,8 +45,8 @@ def graph(
         built = teller.plan(script).graph
     text = str(getattr(export, f"to_{form}")(built))
     if out is None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
         return
     write_text(out, text)
     longest = len(built.critical_path())
-    typer.echo(f"{out} ({len(built.board)} shots; at least {longest} must be made one after the other)")
+    echo(f"{out} ({len(built.board)} shots; at least {longest} must be made one after the other)")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.plugin import PluginHost
@@ -85,14 +86,14 @@ def _write(story: StoryScript, form: str, script: Path, out: Path | None, mended
 
 
 def _print(left: list[Finding], mended: list[Finding], as_json: bool) -> None:
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
 
     if as_json:
         print_json({"findings": [f.to_json() for f in left], "fixed": [f.to_json() for f in mended]})
         return
     for finding in mended:
-        typer.echo(f"fixed: {finding}")
+        echo(f"fixed: {finding}")
     for finding in left:
-        typer.echo(f"{finding}{' (--fix does)' if finding.fix else ''}")
+        echo(f"{finding}{' (--fix does)' if finding.fix else ''}")
     errors = sum(finding.severity == "error" for finding in left)
-    typer.echo(f"{errors} errors, {len(left) - errors} warnings{f', {len(mended)} fixed' if mended else ''}")
+    echo(f"{errors} errors, {len(left) - errors} warnings{f', {len(mended)} fixed' if mended else ''}")

@@ -6,9 +6,10 @@ import sys
 
 import typer
 
-from storymem.cli import convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show
+from storymem.cli import convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show, terminal
 from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
+from storymem.text import one_line
 
 app = typer.Typer(
     name="storymem",
@@ -46,10 +47,16 @@ app.add_typer(plugins.app, name="plugin")
 
 def main() -> None:
     """Run the program; exit codes are listed in docs/errors.md."""
+    terminal.prepare()
     try:
         app()
+    except terminal.OutputFailed as error:
+        terminal.discard(sys.stdout)
+        if not error.silent:
+            terminal.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
     except StoryMemError as error:
-        typer.echo(f"error: {error}", err=True)
+        terminal.echo(f"error: {one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
 
 

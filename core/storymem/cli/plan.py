@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.interfaces import Brief
@@ -79,7 +80,7 @@ def revise(
     as_json: options.Json = False,
 ) -> None:
     """Change what is asked and nothing else; the difference is shown, and untouched shots keep their takes."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.plugin import PluginHost
     from storymem.script import services
     from storymem.script.changes import diff_scripts, render_diff
@@ -94,7 +95,7 @@ def revise(
     if as_json:
         print_json([change.to_json() for change in changes])
     else:
-        typer.echo(render_diff(changes) or "nothing changed")
+        echo(render_diff(changes) or "nothing changed")
     if not dry_run:
         write_script(target, services.rebased(after, script.parent, target.parent) if out else after)
 
@@ -150,7 +151,7 @@ def _write_mended(path: Path, script: StoryScript, budget: int) -> None:
     write_script(path, script)
     left = lint(script, budget, base=path.parent)
     for finding in left:
-        typer.echo(str(finding), err=True)
+        echo(str(finding), err=True)
     if has_errors(left):
         raise ScriptError(f"{path}: has errors that cannot be mended mechanically; edit it and run storymem render")
 
@@ -251,7 +252,7 @@ def _report(out: Path, script: StoryScript) -> None:
     shots = sum(len(scene.shots) for scene in script.scenes)
     findings = len(lint(script, 8, base=out.parent))
     hint = f"; {findings} lint findings, see: storymem lint {out}" if findings else ""
-    typer.echo(f"{out} ({script.title}: {len(script.scenes)} scenes, {shots} shots{hint})")
+    echo(f"{out} ({script.title}: {len(script.scenes)} scenes, {shots} shots{hint})")
 
 
 @contextmanager

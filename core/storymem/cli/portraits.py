@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 
 def portraits(
@@ -49,4 +50,4 @@ def portraits(
         made = make_portraits(story, folder, resolved.explicit, plugins=host, on_event=on_event, cancel=cancel)
     write_script(target, with_portraits(story, made, target.parent))
     if not as_json:
-        typer.echo(f"{target} ({len(made)} portraits in {folder})")
+        echo(f"{target} ({len(made)} portraits in {folder})")

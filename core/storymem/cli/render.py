@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.api import RunResult
@@ -118,9 +119,7 @@ def run_render(
         result = teller.render(script, on_event, cancel, base)
     result.check()
     if not as_json:
-        typer.echo(
-            f"{result.film} ({result.frames} frames; {result.tally.made} shots made, {result.tally.cached} kept)"
-        )
+        echo(f"{result.film} ({result.frames} frames; {result.tally.made} shots made, {result.tally.cached} kept)")
     return result
 
 

@@ -8,6 +8,7 @@ import typer
 
 from storymem.cli import options
 from storymem.cli.render import resume_run
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.store.records import Override
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def status(run: options.Run, as_json: options.Json = False) -> None:
     """Show every shot of a run: finished or not, its take, what it recalled, its keyframes and refused frames."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.store.runstore import RunStore
 
     with RunStore(run, write=False) as store:
@@ -26,16 +27,16 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
     if as_json:
         print_json({"title": title, "film": film, "shots": rows})
         return
-    typer.echo(f"{title}: {sum(r['state'] == 'finished' for r in rows)} of {len(rows)} shots finished")
+    echo(f"{title}: {sum(r['state'] == 'finished' for r in rows)} of {len(rows)} shots finished")
     for row in rows:
-        typer.echo(_status_line(row))
+        echo(_status_line(row))
 
 
 def takes(run: options.Run, shot: options.Shot, as_json: options.Json = False) -> None:
     """List all takes of a shot."""
     from dataclasses import asdict
 
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.store.runstore import RunStore
 
     with RunStore(run, write=False) as store:
@@ -48,7 +49,7 @@ def takes(run: options.Run, shot: options.Shot, as_json: options.Json = False) -
     for row in rows:
         marks = " ".join(mark for mark in ("current", "pinned") if row[mark])
         request = row["request"]
-        typer.echo(
+        echo(
             f"take {row['number']:<3} seed {request['seed']:<20} {request['mode']:<6} {row['seconds']:7.1f} s  "
             f"{row['created']}  {marks}"
         )
@@ -100,7 +101,7 @@ def pin(
 
 def prune(run: options.Run, as_json: options.Json = False) -> None:
     """Delete takes that are neither in the film nor pinned, and their files."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.store.runstore import RunStore
 
     with RunStore(run, write=True) as store:
@@ -113,12 +114,12 @@ def prune(run: options.Run, as_json: options.Json = False) -> None:
     if as_json:
         print_json({"takes": old, "files": [str(path) for path in files]})
         return
-    typer.echo(f"{len(old)} takes and {len(files)} files deleted")
+    echo(f"{len(old)} takes and {len(files)} files deleted")
 
 
 def verify(run: options.Run, as_json: options.Json = False) -> None:
     """Read every stored file and compare it with its hash; damaged ones are made again by the next render."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.errors import RunStoreError
     from storymem.store.runstore import RunStore
 
@@ -127,7 +128,7 @@ def verify(run: options.Run, as_json: options.Json = False) -> None:
     if as_json:
         print_json({"damaged": bad})
     elif not bad:
-        typer.echo("all files are as recorded")
+        echo("all files are as recorded")
     if bad:
         raise RunStoreError(
             f"{run}: {len(bad)} files are damaged ({', '.join(bad[:3])}); storymem resume {run} makes them again"
