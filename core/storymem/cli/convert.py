@@ -20,6 +20,7 @@ def convert(
         typer.Option("--source-set", metavar="KEY=VALUE", help="A setting of the source's form, such as line=3."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing if anything would be lost.")] = False,
+    force: options.Force = False,
     plugin: options.PluginFiles = None,
     as_json: options.Json = False,
 ) -> None:
@@ -29,8 +30,9 @@ def convert(
     from storymem.errors import ScriptError
     from storymem.plugin import PluginHost
     from storymem.script import services
-    from storymem.script.writing import write_data
+    from storymem.script.writing import check_free, write_data
 
+    check_free(target, force=force)
     host = PluginHost(plugin or [])
     form, script = services.read_script(source, host, plugin_settings(source_set))
     data, losses = services.convert(services.rebased(script, source.parent, target.parent), to, host)

@@ -22,6 +22,7 @@ def graph(
     assign: options.Set = None,
     plugin: options.PluginFiles = None,
     policy: options.Policy = None,
+    force: options.Force = False,
 ) -> None:
     """Show which shots wait for which, and the longest chain of them."""
     import tempfile
@@ -37,6 +38,8 @@ def graph(
     form = form or (FORMATS[out.suffix] if out else "mermaid")
     if form not in FORMATS.values():
         raise SettingsError(f"--format {form}: use {', '.join(FORMATS.values())}")
+    if out is not None:
+        _check_target(out, force)
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, {"policy": policy})
     # Which shots wait for which is not the model's business: without a choice, one that loads nothing will do.
@@ -50,3 +53,16 @@ def graph(
     write_text(out, text)
     longest = len(built.critical_path())
     echo(f"{out} ({len(built.board)} shots; at least {longest} must be made one after the other)")
+
+
+def _check_target(out: Path, force: bool) -> None:
+    """Fail if ``out`` is a file that no graph was drawn into before."""
+    from storymem.graph.export import MARK
+    from storymem.script.writing import check_free
+
+    try:
+        with out.open("rb") as file:
+            drawn = MARK.encode() in file.read(2000)
+    except OSError:
+        drawn = False
+    check_free(out, force=force or drawn)

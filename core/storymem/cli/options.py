@@ -24,6 +24,7 @@ Frames = Annotated[int | None, typer.Option(help="Frames per shot.")]
 Seed = Annotated[int | None, typer.Option(help="Story seed.")]
 Workers = Annotated[int | None, typer.Option(help="Shots made side by side.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 Shot = Annotated[str, typer.Argument(help="Shot id, such as 1.2.")]
 

@@ -37,7 +37,6 @@ PlannerSet = Annotated[
     list[str] | None, typer.Option("--planner-set", metavar="KEY=VALUE", help="A planner setting; may be repeated.")
 ]
 PlanSeed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of planner and story.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
 
 
 def plan(
@@ -52,7 +51,7 @@ def plan(
     seed: PlanSeed = 0,
     planner: Planner = "outline",
     planner_set: PlannerSet = None,
-    force: Force = False,
+    force: options.Force = False,
     plugin: options.PluginFiles = None,
 ) -> None:
     """Turn an idea or a written story into a script."""
@@ -238,11 +237,9 @@ def _cast(file: Path | None, folder: Path, host: PluginHost) -> tuple[Any, ...]:
 
 
 def _keep(out: Path, force: bool) -> None:
-    from storymem.errors import ScriptError
-    from storymem.script.writing import check_suffix
+    from storymem.script.writing import check_free, check_suffix
 
-    if out.exists() and not force:
-        raise ScriptError(f"{out}: exists; choose another --out, or add --force to write over it")
+    check_free(out, force=force)
     check_suffix(out)  # before a model is asked, not after
 
 

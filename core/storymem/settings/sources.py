@@ -5,7 +5,6 @@ Every key remembers its source, so that ``storymem config`` can say why a value 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from storymem.errors import SettingsError
+from storymem.script import toml_notation
 from storymem.settings.model import CHOICE_KEYS, RunSettings
 from storymem.validation import describe
 
@@ -62,10 +62,10 @@ def file_layer(path: Path) -> Layer:
         SettingsError: The file is missing or is not TOML.
     """
     try:
-        return Layer(str(path), tomllib.loads(path.read_text("utf-8")))
+        return Layer(str(path), toml_notation.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: settings file does not exist") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: cannot be read as TOML: {error}") from error
 
 
@@ -98,7 +98,7 @@ def parse_value(text: str) -> Any:
     if text.strip().lower() == "none":
         return None
     try:
-        table = tomllib.loads(f"value = {text}")
+        table = toml_notation.loads(f"value = {text}")
     except (ValueError, RecursionError):  # also numbers of thousands of digits
         return text
     return table["value"] if len(table) == 1 else text
