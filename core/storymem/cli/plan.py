@@ -36,7 +36,7 @@ Planner = Annotated[str, typer.Option(help="Plugin of kind planner: outline, llm
 PlannerSet = Annotated[
     list[str] | None, typer.Option("--planner-set", metavar="KEY=VALUE", help="A planner setting; may be repeated.")
 ]
-PlanSeed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of planner and story.")]
+PlanSeed = Annotated[str, typer.Option(help="Seed of planner and story, 0 to 2**64-1; -1 draws one.")]
 
 
 def plan(
@@ -48,7 +48,7 @@ def plan(
     style: Style = "",
     language: Language = "English",
     cast: Cast = None,
-    seed: PlanSeed = 0,
+    seed: PlanSeed = "0",
     planner: Planner = "outline",
     planner_set: PlannerSet = None,
     force: options.Force = False,
@@ -60,7 +60,7 @@ def plan(
 
     _keep(out, force)
     host = PluginHost(plugin or [])
-    brief = _brief(_text(text, from_file), shots, seconds, style, language, _cast(cast, out.parent, host), seed)
+    brief = _brief(_text(text, from_file), shots, seconds, style, language, _cast(cast, out.parent, host), _seed(seed))
     script = _planned(brief, planner, planner_set, host)
     write_script(out, script)
     _report(out, script)
@@ -131,7 +131,7 @@ def make(
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, shortcuts)
     given = _cast(cast, out, host)
-    brief = _brief(_text(text, from_file), shots, seconds, style, language, given, seed or 0)
+    brief = _brief(_text(text, from_file), shots, seconds, style, language, given, resolved.settings.seed or 0)
     path = out / SCRIPT_NAME
     wish = _wish(brief, planner, planner_set)
     if not _made_before(path, wish, host):
@@ -210,6 +210,20 @@ def _brief(
             raise ScriptError(f"--seconds {seconds}: must be a number of seconds")
         shots = max(1, round(seconds / SHOT_SECONDS))
     return Brief(text, shots or 8, style, language, cast, seed)
+
+
+def _seed(text: str) -> int:
+    from pydantic import TypeAdapter, ValidationError
+
+    from storymem.errors import SettingsError
+    from storymem.script.models import Seed
+    from storymem.validation import describe
+
+    try:
+        seed: int = TypeAdapter(Seed).validate_python(text)
+    except ValidationError as error:
+        raise SettingsError(f"--seed {text}: {describe(error)}") from error
+    return seed
 
 
 def _text(text: str, file: Path | None) -> str:

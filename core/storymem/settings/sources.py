@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from storymem.errors import SettingsError
+from storymem.numbers import DRAW, seed_number, whole_or_none
 from storymem.script import toml_notation
 from storymem.settings.model import CHOICE_KEYS, RunSettings
 from storymem.validation import describe
@@ -107,9 +108,12 @@ def parse_value(text: str) -> Any:
 def resolve(layers: Sequence[Layer], suggestions: Suggestions) -> Resolved:
     """Merge layers, later ones winning, over what the chosen backbone suggests, and validate the result.
 
+    A seed of -1 is drawn here, once, and is part of ``explicit`` from then on: a run records it, and resumes with it.
+
     Raises:
         SettingsError: Names the key, the reason, and the source of the bad value.
     """
+    layers = _with_drawn_seeds(layers)
     explicit, _ = _merge(layers)
     backbone = explicit.get("backbone")
     name = backbone.get("name") if isinstance(backbone, dict) else None
@@ -119,6 +123,20 @@ def resolve(layers: Sequence[Layer], suggestions: Suggestions) -> Resolved:
         return Resolved(RunSettings.model_validate(merged), origins, explicit)
     except ValidationError as error:
         raise SettingsError(f"{describe(error)}{_blame(error, origins)}") from error
+
+
+def _with_drawn_seeds(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers with -1 replaced by the seed of a layer below, as of the run folder, or else by a new one."""
+    known: Any = None
+    drawn: list[Layer] = []
+    for layer in layers:
+        if whole_or_none(layer.values.get("seed")) == DRAW:
+            known = seed_number(DRAW) if known is None else known
+            drawn.append(Layer(layer.source, {**layer.values, "seed": known}))
+        else:
+            known = layer.values.get("seed", known)
+            drawn.append(layer)
+    return drawn
 
 
 def _merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
