@@ -48,6 +48,7 @@ app.add_typer(plugins.app, name="plugin")
 def main() -> None:
     """Run the program; exit codes are listed in docs/errors.md."""
     terminal.prepare()
+    terminal.show_notes()
     try:
         app()
     except terminal.OutputFailed as error:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import math
 import os
 import sys
 from typing import Any, TextIO, cast
 
 from storymem.errors import StoryMemError
-from storymem.text import printable
+from storymem.text import one_line, printable
 
 
 class OutputFailed(StoryMemError):
@@ -61,6 +62,21 @@ def prepare() -> None:
             stream.reconfigure(errors="replace")
     if not isinstance(sys.stdout, _Output):
         sys.stdout = cast("TextIO", _Output(sys.stdout))
+
+
+class _Notes(logging.Handler):
+    """Prints what the framework logs while a command runs, such as how a doubtful script was read."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        echo(f"{record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
+
+
+def show_notes() -> None:
+    """Print warnings of the framework on standard error, each as one line."""
+    logger = logging.getLogger("storymem")
+    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
+        logger.addHandler(_Notes(logging.WARNING))
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:

@@ -23,6 +23,7 @@ from storymem.text import composed
 
 MAX_PROMPT = 20_000  #: characters; far beyond the 512 tokens any current text encoder reads
 MAX_SHOTS = 100_000
+MAX_ENTITIES = 10_000
 #: Without leading zeros: 1.2 and 01.02 would be two shots under one file name.
 SHOT_ID = re.compile(r"(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})[a-z]?")
 
@@ -177,6 +178,8 @@ class StoryScript(_Model):
 
 
 def _check_entity_ids(script: StoryScript) -> None:
+    if len(script.entities) > MAX_ENTITIES:
+        raise ValueError(f"entities: {len(script.entities)}; at most {MAX_ENTITIES}")
     seen: set[str] = set()
     for index, entity in enumerate(script.entities):
         if entity.id in seen:
