@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from storymem.cli import options
-from storymem.cli.terminal import echo
+from storymem.cli.terminal import echo, next_step
 
 if TYPE_CHECKING:
     from storymem.interfaces import Brief
@@ -64,6 +64,7 @@ def plan(
     script = _planned(brief, planner, planner_set, host)
     write_script(out, script)
     _report(out, script)
+    next_step("storymem render", out)
 
 
 def revise(
@@ -74,6 +75,7 @@ def revise(
     ] = None,
     planner: Annotated[str, typer.Option(help="Planner that can revise: llm, local.")] = "llm",
     planner_set: PlannerSet = None,
+    force: options.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     plugin: options.PluginFiles = None,
     as_json: options.Json = False,
@@ -83,11 +85,13 @@ def revise(
     from storymem.plugin import PluginHost
     from storymem.script import services
     from storymem.script.changes import diff_scripts, render_diff
-    from storymem.script.writing import write_script
+    from storymem.script.writing import check_free, write_script
 
     host = PluginHost(plugin or [])
     before = services.read_script(script, host)[1]
     target = out or script
+    if out is not None and not dry_run:
+        check_free(out, force=force)
     with _progress() as progress:
         after = services.revise(before, request, planner, plugin_settings(planner_set), host, progress)
     changes = diff_scripts(before, after)
@@ -97,6 +101,7 @@ def revise(
         echo(render_diff(changes) or "nothing changed")
     if not dry_run:
         write_script(target, services.rebased(after, script.parent, target.parent) if out else after)
+        next_step("storymem render", target)
 
 
 def make(
@@ -139,6 +144,8 @@ def make(
         script = script.model_copy(update={"metadata": {**script.metadata, WISH: wish}})
         _write_mended(path, script, resolved.settings.budget)
     run_render(path, out, resolved, host, None, as_json, quiet)
+    if not quiet:
+        next_step("storymem status", out)
 
 
 def _write_mended(path: Path, script: StoryScript, budget: int) -> None:
@@ -270,16 +277,17 @@ def _report(out: Path, script: StoryScript) -> None:
 def _progress() -> Iterator[Any]:
     """Yield what prints a planner's progress to standard error; Ctrl-C becomes a cancellation."""
     from storymem.errors import Cancelled
+    from storymem.text import one_line
 
     terminal = sys.stderr.isatty()
 
     def show(line: str) -> None:
-        counting = line.endswith("characters")
+        line, counting = one_line(line), line.endswith("characters")
         if terminal:
             sys.stderr.write(f"\r\x1b[K{line}" + ("" if counting else "\n"))
+            sys.stderr.flush()
         elif not counting:
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+            echo(line, err=True)
 
     try:
         yield show

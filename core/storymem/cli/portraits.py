@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
-from storymem.cli.terminal import echo
+from storymem.cli.terminal import echo, next_step
 
 
 def portraits(
@@ -51,3 +51,5 @@ def portraits(
     write_script(target, with_portraits(story, made, target.parent))
     if not as_json:
         echo(f"{target} ({len(made)} portraits in {folder})")
+    if not quiet:
+        next_step("storymem render", target)
