@@ -35,9 +35,9 @@ from schedule_report import markdown, plot
 from storymem.graph import ShotGraph, build_graph
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
 from storymem.plugin import Kind, PluginHost
+from storymem.script.cast import cast_of
 from storymem.script.loader import load_script
 from storymem.values.storyboard import BoardShot, Storyboard
-from storymem.script.cast import cast_of
 from storymem_memory_policies.covering import greedy_order
 
 ROOT = Path(__file__).parent

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from storymem.media.files import writing
+from storymem.text import one_line, printable
 from storymem.values.events import (
     DamageFound,
     Event,
@@ -45,8 +46,8 @@ class RunLog:
         if line is None or self._file is None:
             return
         details = event.details if isinstance(event, ShotFailed) else ""
-        text = f"{datetime.now(UTC).isoformat(timespec='seconds')}  {line}\n"
-        text += "".join(f"    {row}\n" for row in details.splitlines())
+        text = f"{datetime.now(UTC).isoformat(timespec='seconds')}  {one_line(line)}\n"
+        text += "".join(f"    {printable(row)}\n" for row in details.splitlines())
         with writing(self._path):
             self._file.write(text)
             self._file.flush()

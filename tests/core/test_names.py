@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,30 @@ def test_a_shot_without_its_name_is_a_failed_one(stage: Stage) -> None:
     assert (result.film, result.blocked, result.cached) == (None, 0, 0)
     assert not stage.of(FilmWritten)
     assert [event.shot for event in stage.of(ShotFinished)] == ["1.2"]
+    assert stage.render(chain(1)).cached == 1
+
+
+WINDOWS = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+
+
+@given(title=st.text(min_size=1, max_size=200))
+@example(title="CON")
+@example(title="nul.txt")
+@example(title="LPT\u00b9")
+@example(title="Aux.")
+@example(title="Part 2: the end. ")
+@example(title="\uff23\uff2f\uff2e")
+@example(title="\ufb01lm")
+@settings(deadline=None)
+def test_every_system_can_hold_a_title(title: str) -> None:
+    name = safe_title(title)
+    assert not set(name) & set('<>:"/\\|?*\x00')
+    assert not name.endswith((".", " "))
+    assert name == unicodedata.normalize("NFC", name)
+    stem = unicodedata.normalize("NFKC", name).casefold().split(".")[0]
+    assert stem not in WINDOWS | {"film", "objects", "shots"}
+
+
+def test_vowel_signs_stay_in_a_title() -> None:
+    assert safe_title("हिन्दी की कहानी") == "हिन्दी_की_कहानी"
+    assert safe_title(unicodedata.normalize("NFD", "José's film")) == "José_s_film"

@@ -53,10 +53,8 @@ def test_a_script_may_be_a_dict_a_path_or_a_script(stage: Stage) -> None:
 
 @pytest.mark.parametrize("text", ['{"title": "Tale"}', "  [1]", "title: Tale\nscenes: []"])
 def test_the_text_of_a_script_is_not_taken_for_a_path(stage: Stage, text: str) -> None:
-    with (
-        stage.teller() as teller,
-        pytest.raises(ScriptError, match="this is the text of a script, not the path of one; give json.loads") as error,
-    ):
+    words = r"this is the text of a script, not the path of one; give json\.loads"
+    with stage.teller() as teller, pytest.raises(ScriptError, match=words) as error:
         teller.render(text)
     assert "\n" not in str(error.value)
     assert not stage.folder().exists()

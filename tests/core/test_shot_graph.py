@@ -171,7 +171,7 @@ def drawn() -> ShotGraph:
 def test_json_holds_shots_edges_and_the_critical_path(drawn: ShotGraph) -> None:
     data = json.loads(to_json(drawn))
     assert [s["id"] for s in data["shots"]] == [s.id for s in drawn.board]
-    assert data["shots"][4]["sees"] == ["1.3", "2.1"]
+    assert data["shots"][4]["sees"] == [["1.3", "2.1"]]
     assert data["critical_path"] == drawn.critical_path()
     assert {(e["from"], e["to"]) for e in data["edges"]} == set(drawn.digraph.edges)
     kinds = {(e["from"], e["to"]): e["kinds"] for e in data["edges"]}
@@ -201,7 +201,7 @@ def test_dot_names_every_shot_and_edge(drawn: ShotGraph) -> None:
         assert f'"{one.id}" [tooltip=' in text
     assert text.count(" -> ") == drawn.digraph.number_of_edges()
     assert text.count("style=solid") == sum(Edge.CONTINUES in drawn.kinds(a, b) for a, b in drawn.digraph.edges)
-    for line in text.splitlines()[2:-1]:
+    for line in text.splitlines()[3:-1]:
         assert line.count('"') - line.count('\\"') - 2 * line.count('\\\\"') in range(2, 12, 2), line
 
 
@@ -210,6 +210,6 @@ def test_mermaid_names_every_shot_and_edge(drawn: ShotGraph) -> None:
     assert lines[0] == "flowchart LR"
     nodes = [line for line in lines if '["' in line]
     assert nodes == [f'  s{s.id.replace(".", "_")}["{s.id}"]' for s in drawn.board]
-    assert len(lines) == 1 + len(nodes) + drawn.digraph.number_of_edges()
+    assert len(lines) == 2 + len(nodes) + drawn.digraph.number_of_edges()
     assert "  s1_1 --> s1_2" in lines
     assert "  s2_1 --> s2_2" in lines

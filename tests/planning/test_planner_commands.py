@@ -14,7 +14,7 @@ from planning_support import ChatServer, says
 from typer.testing import CliRunner, Result
 
 from storymem.cli import convert, lint, plan
-from storymem.errors import ScriptError, StoryMemError
+from storymem.errors import ScriptError, SettingsError, StoryMemError
 from storymem.plugin import PluginHost
 from storymem.script.loader import load_script
 
@@ -38,12 +38,14 @@ def prompts(path: Path) -> list[str]:
 @pytest.mark.parametrize("suffix", [".json", ".yaml", ".toml"])
 def test_plan_writes_a_script_that_is_clean(tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"story{suffix}"
-    result = call("plan", "a fox finds a lantern in the snow", "--shots", 4, "-o", out, "--style", "ink")
+    tale = "A fox finds a lantern in the snow. It lifts the lantern. It sniffs it. It carries the lantern away."
+    result = call("plan", tale, "--shots", 4, "-o", out, "--style", "ink")
     assert result.exit_code == 0
     assert "1 scenes, 4 shots" in result.output
+    assert f"next: storymem render {out}" in result.output
     assert len(prompts(out)) == 4
     assert call("lint", out, "--strict").exit_code == 0
-    with pytest.raises(ScriptError, match="exists; choose another --out, or add --force"):
+    with pytest.raises(ScriptError, match="exists; choose another file, or add --force"):
         call("plan", "other", "-o", out)
     assert call("plan", "other", "-o", out, "--force", "--seconds", 11).exit_code == 0
     assert len(prompts(out)) == 2
@@ -73,7 +75,9 @@ def test_plan_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
     assert not (tmp_path / "c.json").exists()
     with pytest.raises(ScriptError, match=r"unknown file type '\.doc'"):
         call("plan", "x", "-o", tmp_path / "c.doc")
-    assert call("plan", "x", "--seed", 2**63, "-o", tmp_path / "c.json").exit_code == 2
+    for seed in (2**64, "soon", "1.5"):
+        with pytest.raises(SettingsError, match=rf"--seed {seed}: "):
+            call("plan", "x", "--seed", seed, "-o", tmp_path / "c.json")
 
 
 def test_a_cast_brings_its_pictures(tmp_path: Path) -> None:
@@ -116,8 +120,9 @@ def test_lint_finds_fixes_and_reports(tmp_path: Path) -> None:
 def test_lint_exit_codes_and_foreign_forms(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text(json.dumps({"story_name": "T", "scenes": [{"video_prompts": ["x " * 2000], "cut": ["False"]}]}))
-    with pytest.raises(ScriptError, match="is of the form st_bench, which --fix does not write; add --out"):
-        call("lint", path, "--fix")
+    assert call("lint", path, "--fix").exit_code == 1
+    assert json.loads(path.read_text())["scenes"][0]["cut"] == [True], "a form that loses nothing is written back"
+    path.write_text(path.read_text().replace("true", '"False"'))
     result = call("lint", path, "--fix", "--out", tmp_path / "story.json")
     assert result.exit_code == 1
     assert "shot 1.1: error [prompt-too-long]" in result.output

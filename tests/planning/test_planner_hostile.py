@@ -170,11 +170,11 @@ SHORT = json.dumps({"shots": []})
 WRONG_ANSWERS = [
     (says(""), "the answer is empty"),
     (says("I am sorry, but I cannot help with foxes."), "the answer is no JSON but begins: 'I am sorry"),
-    (says("{"), "Invalid JSON"),
+    (says("{"), "it breaks off before its JSON is closed"),
     (says("[1, 2]"), "the answer is no JSON|valid dictionary|object"),
     (says('{"title": "T"}'), "overview: missing"),
     (says('{"title": "T', "length"), "the answer was cut off at max_tokens"),
-    (says('{"title": 3, "overview": [], "entities": {}, "scenes": "x"}'), "title: Input should be a valid string"),
+    (says('{"title": [], "overview": [], "entities": {}, "scenes": "x"}'), "title: Input should be a valid string"),
     (says("x" * 100_000), "no JSON but begins"),
 ]
 

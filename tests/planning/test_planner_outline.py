@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from storymem.values.script import Entity, EntityKind, Shot, StoryScript
 from storymem_plugins.planning.dividing import allot, merge_down, split_evenly
 from storymem_plugins.planning.outline import Outline
 from storymem_plugins.planning.outline.clauses import clauses_of
-from storymem_plugins.planning.outline.sentences import split_story
+from storymem_plugins.planning.outline.sentences import split_story, split_title
 
 TALE = """# The Lantern
 
@@ -65,7 +66,8 @@ def test_every_shown_look_is_told() -> None:
     looks = {entity.id: entity.look for entity in script.entities}
     for shot in all_shots(script):
         assert all(looks[name] in shot.prompt for name in shot.entities)
-    assert {finding.rule for finding in lint(script, 8)} <= {"entity-once"}
+    # The tale has seven sentences, so that one shot shows a moment again, and lint says so.
+    assert {finding.rule for finding in lint(script, 8)} <= {"entity-once", "same-prompt"}
 
 
 def test_an_action_goes_on_without_a_cut_where_the_place_stays() -> None:
@@ -222,3 +224,60 @@ def test_odd_texts_take_no_longer_for_it(text: str) -> None:
         assert len(all_shots(plan(text, 3))) == 3
     except ScriptError as error:
         assert "no words" in str(error)  # noqa: PT017 - either outcome is fine; a hang is not
+
+
+def spoken(text: str, shots: int, **more: Any) -> tuple[StoryScript, list[str]]:
+    lines: list[str] = []
+    return Outline().plan(Brief(text, shots, **more), lines.append), lines
+
+
+def test_one_sentence_cannot_fill_eight_shots_and_it_says_so() -> None:
+    script, lines = spoken("A fox finds a lantern in the snow.", 8)
+    assert any("cannot fill 8 shots" in line and "--shots 1" in line and "--planner llm" in line for line in lines)
+    assert [f.rule for f in lint(script, 8) if f.shot] == ["same-prompt"] * 7
+    assert not any("cannot fill" in line for line in spoken("A fox runs. A dog waits.", 2)[1])
+
+
+TITLES = {
+    "The Fox and the Lantern\n\nA fox finds a lantern.": "The Fox and the Lantern",
+    "The Fox\nby Jane Doe\n\nA fox finds a lantern.": "The Fox",
+    "The Fox\n=======\nA fox finds a lantern.": "The Fox",
+    "Title: Mira Goes Home\nA fox finds a lantern.": "Mira Goes Home",
+    "\u201cMira\u201d\n\nA fox finds a lantern.": "Mira",
+    "Der Weg nach Hause\n\nA fox finds a lantern.": "Der Weg nach Hause",
+}
+
+
+@pytest.mark.parametrize("text", TITLES)
+def test_a_title_is_no_shot_and_no_person(text: str) -> None:
+    script, _ = spoken(text, 1)
+    assert script.title == TITLES[text]
+    assert [e.id for e in script.entities] == ["fox", "lantern"]
+    assert "Mira" not in script.scenes[0].shots[0].prompt
+
+
+@pytest.mark.parametrize("text", ["A fox walks\nthrough the snow.", "A fox walks.\n\nIt stops.", "a fox in the snow"])
+def test_a_first_line_that_is_a_sentence_is_no_title(text: str) -> None:
+    assert split_title(text) == ("", text)
+
+
+def test_german_nouns_are_no_characters() -> None:
+    script, _ = spoken(
+        "Ein Fuchs findet eine Laterne im Schnee. Der Fuchs tr\u00e4gt die Laterne nach Hause. "
+        "Im Wald wartet ein M\u00e4dchen namens Mira auf den Fuchs.", 3, language="German",
+    )  # fmt: skip
+    assert [e.id for e in script.entities] == ["Mira"]
+    assert [e.id for e in spoken("Mira meets Tom in Paris. Tom and Mira walk.", 2)[0].entities] == [
+        "Mira",
+        "Tom",
+        "Paris",
+    ]
+
+
+def test_the_setting_of_one_scene_stays_in_it() -> None:
+    text = "A fox sleeps in the forest.\n\n***\n\nMira opens a letter. Mira smiles.\n\n***\n\nThe fox wakes."
+    script, _ = spoken(text, 4)
+    assert [scene.setting for scene in script.scenes] == ["forest", "", ""]
+    assert not any("forest" in shot.entities for scene in script.scenes[1:] for shot in scene.shots)
+    jump, _ = spoken("Mira sits in the kitchen. The next morning Mira wakes.", 2)
+    assert [scene.setting for scene in jump.scenes] == ["kitchen", ""]

@@ -123,7 +123,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     write_data(path, {"title": "old"})
     with pytest.raises(ScriptError, match="unknown file type"):
         write_data(tmp_path / "a.xml", {"title": "new"})
-    with pytest.raises(ValueError, match="surrogates not allowed"):
+    with pytest.raises(ScriptError, match="title: is not Unicode text"):
         write_data(path, {"title": "\ud800"})
     assert read_data(path) == {"title": "old"}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]

@@ -364,7 +364,7 @@ def _copy_lora(transformer: WanTransformer3DModel, path: Path, lora: LoraSetting
         )
     for name, (a, b) in given.factors.items():
         fresh[name].lora_A[_ADAPTER].weight.copy_(a)
-        fresh[name].lora_B[_ADAPTER].weight.copy_(b.float() * (given.scale / scale))
+        fresh[name].lora_B[_ADAPTER].weight.copy_(b.float() * (given.scale_of(name) / scale))
 
 
 def _as_lora(state: dict[str, Any], lora: LoraSettings) -> LoraWeights:

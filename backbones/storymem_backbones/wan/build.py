@@ -16,7 +16,8 @@ from storymem_backbones.wan.attention import set_attention
 from storymem_backbones.wan.errors import WeightsError
 from storymem_backbones.wan.experts import load_expert
 from storymem_backbones.wan.fp8 import quantize_blocks
-from storymem_backbones.wan.lora import load_m2v_lora, merge_loras
+from storymem_backbones.wan.lora import known_part, load_m2v_lora, merge_loras
+from storymem_backbones.wan.lora_file import read_lora
 from storymem_backbones.wan.lora_keys import Expert
 from storymem_backbones.wan.manifest import Manifest
 from storymem_backbones.wan.parallel import ParallelPipeline, parallelise
@@ -179,10 +180,10 @@ def _apply_loras(pipeline: WanMemoryPipeline, loras: tuple[LoraChoice, ...], exp
                 continue
             if transformer is None:
                 raise SettingsError(f"loras.{lora.name}.{expert}: this model has no {expert}-noise expert")
-            report = load_m2v_lora(
-                transformer, path, adapter=lora.name, expert=expert, alpha=lora.alpha, rslora=lora.rslora,
-                weight=weight, every_layer=lora.every_layer,
-            )  # fmt: skip
+            weights = read_lora(path, expert=expert, alpha=lora.alpha, rslora=lora.rslora)
+            if lora.skip_unknown:
+                weights = known_part(transformer, weights)
+            report = load_m2v_lora(transformer, weights, adapter=lora.name, weight=weight, every_layer=lora.every_layer)
             _log.info("%s: %d layers of the %s-noise expert, scale %.4g", path, report.layers, expert, report.scale)
     if merge:
         for transformer in filter(None, (pipeline.transformer, pipeline.transformer_2)):

@@ -8,13 +8,14 @@ ranges.
 import logging
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from storymem_backbones.wan.errors import LoraError
+from storymem_backbones.wan.lora_deltas import add_deltas, base_parameters, check_deltas, deltas_of, weigh_deltas
 from storymem_backbones.wan.lora_file import LoraWeights, read_lora, some_of, write_lora
 from storymem_backbones.wan.lora_keys import DIFFUSERS_TARGETS, Expert
 
@@ -31,16 +32,16 @@ class LoraReport:
     Attributes:
         adapter: Its name on the transformer.
         layers: Layers changed.
-        rank: r.
-        scale: alpha/sqrt(r) or alpha/r, without the weight.
-        ignored_keys: Tensors of the file that are not LoRA factors.
+        rank: Most common r.
+        scale: Most common alpha/sqrt(r) or alpha/r, without the weight.
+        parameters: Weights and biases changed as a whole.
     """
 
     adapter: str
     layers: int
     rank: int
     scale: float
-    ignored_keys: tuple[str, ...]
+    parameters: int = 0
 
 
 def load_m2v_lora(
@@ -70,20 +71,37 @@ def load_m2v_lora(
     Raises:
         LoraError: If the file does not fit this model, naming the layers; the transformer is then unchanged.
     """
-    name = "LoRA" if isinstance(source, LoraWeights) else str(source)
     if isinstance(source, LoraWeights):
         weights = source
     else:
         weights = read_lora(Path(source), expert=expert, alpha=alpha, rslora=rslora)
-    _check_fits(transformer, weights, name, every_layer)
+    _check_fits(transformer, weights, every_layer)
     if adapter in _adapters(transformer):
-        raise LoraError(f"{name}: the adapter name {adapter!r} is taken; give this LoRA another name")
-    if weights.other_keys:
-        some = some_of(weights.other_keys)
-        _log.warning("%s: %d tensors are not LoRA and are not applied: %s", name, len(weights.other_keys), some)
+        raise LoraError(f"{weights.name}: the adapter name {adapter!r} is taken; give this LoRA another name")
     _inject(transformer, weights, adapter)
+    add_deltas(transformer, adapter, weights.deltas)
     set_lora_weights(transformer, {adapter: weight})
-    return LoraReport(adapter, len(weights.factors), weights.rank, weights.scale, weights.other_keys)
+    return LoraReport(adapter, len(weights.factors), weights.rank, weights.scale, len(weights.deltas))
+
+
+def known_part(transformer: "WanTransformer3DModel", weights: LoraWeights) -> LoraWeights:
+    """Return what of a LoRA this model has layers for; the rest is left out with a log line.
+
+    For LoRAs of related models, such as Wan 2.1's with its image branch.
+
+    Raises:
+        LoraError: If nothing is left.
+    """
+    name, linears, parameters = weights.name, _base_layers(transformer), base_parameters(transformer)
+    factors = {module: pair for module, pair in weights.factors.items() if module in linears}
+    deltas = {key: delta for key, delta in weights.deltas.items() if key in parameters}
+    left = [*weights.other_keys, *(m for m in weights.factors if m not in factors)]
+    left += [key for key in weights.deltas if key not in deltas]
+    if not factors and not deltas:
+        raise LoraError(f"{name}: no layer of it exists in this model: {some_of(left)}; is it a LoRA of another model?")
+    if left:
+        _log.warning("%s: %d tensors or layers are not applied: %s", name, len(left), some_of(left))
+    return replace(weights, factors=factors, deltas=deltas, other_keys=())
 
 
 def set_lora_weights(transformer: "WanTransformer3DModel", weights: Mapping[str, float]) -> None:
@@ -95,6 +113,7 @@ def set_lora_weights(transformer: "WanTransformer3DModel", weights: Mapping[str,
         module.set_adapter(_adapters(transformer))
         for adapter, weight in weights.items():
             module.set_scale(adapter, weight)
+    weigh_deltas(transformer, weights)
 
 
 def merge_loras(transformer: "WanTransformer3DModel") -> None:
@@ -145,7 +164,10 @@ def extract_lora(transformer: "WanTransformer3DModel", adapter: str = "m2v") -> 
     layers = {n: m for n, m in _lora_layers(transformer).items() if adapter in m.lora_A}
     factors = {n: (m.lora_A[adapter].weight.detach(), m.lora_B[adapter].weight.detach()) for n, m in layers.items()}
     config: Any = transformer.peft_config[adapter]
-    return LoraWeights(factors, config.r, config.lora_alpha, config.use_rslora)
+    own = {n: float(config.alpha_pattern[n]) for n in layers if n in config.alpha_pattern}
+    return LoraWeights(
+        factors, config.r, config.lora_alpha, config.use_rslora, alphas=own, deltas=deltas_of(transformer, adapter)
+    )
 
 
 def save_m2v_lora(transformer: "WanTransformer3DModel", path: Path | str, adapter: str = "m2v") -> None:
@@ -163,15 +185,12 @@ def _inject(transformer: "WanTransformer3DModel", weights: LoraWeights, adapter:
         transformer.load_lora_adapter(state, prefix=None, adapter_name=adapter, metadata=_peft_config(weights))
 
 
-def _check_fits(transformer: nn.Module, weights: LoraWeights, name: str, every_layer: bool) -> None:
-    linears = {n: m for n, m in _base_layers(transformer).items() if n.startswith("blocks.")}
-    unknown = [module for module in weights.factors if module not in linears]
-    if unknown:
-        raise LoraError(
-            f"{name}: {len(unknown)} of {len(weights.factors)} layers do not exist in this model: "
-            f"{some_of(unknown)}; "
-            "is it a LoRA of another model?"
-        )
+def _check_fits(transformer: nn.Module, weights: LoraWeights, every_layer: bool) -> None:
+    name = weights.name
+    _check_known(transformer, weights)
+    if not weights.factors:
+        raise LoraError(f"{name}: holds no LoRA factors, only changes of whole weights; merge them into the model")
+    linears = _base_layers(transformer)
     for module, (a, b) in weights.factors.items():
         wanted = (linears[module].out_features, linears[module].in_features)
         if (b.shape[0], a.shape[1]) != wanted:
@@ -180,7 +199,9 @@ def _check_fits(transformer: nn.Module, weights: LoraWeights, name: str, every_l
                 f"{wanted[0]}x{wanted[1]}; "
                 "it is a LoRA of another model"
             )
-    missing = [n for n in linears if n.split(".", 2)[2] in DIFFUSERS_TARGETS and n not in weights.factors]
+    check_deltas(transformer, weights.deltas, name)
+    targets = (n for n in linears if n.startswith("blocks.") and n.split(".", 2)[2] in DIFFUSERS_TARGETS)
+    missing = [n for n in targets if n not in weights.factors]
     if every_layer and missing:
         raise LoraError(
             f"{name}: matches {len(weights.factors)} layers but not {len(missing)} others: "
@@ -189,12 +210,32 @@ def _check_fits(transformer: nn.Module, weights: LoraWeights, name: str, every_l
         )
 
 
+def _check_known(transformer: nn.Module, weights: LoraWeights) -> None:
+    """Fail on layers that the model lacks, and on tensors that are not understood: they would change the picture."""
+    name, linears, parameters = weights.name, _base_layers(transformer), base_parameters(transformer)
+    unknown = [module for module in weights.factors if module not in linears]
+    unknown += [key for key in weights.deltas if key not in parameters]
+    if unknown:
+        raise LoraError(
+            f"{name}: {len(unknown)} of {len(weights.factors) + len(weights.deltas)} layers do not exist in this "
+            f"model: {some_of(unknown)}; is it a LoRA of another model? (skip_unknown = true leaves them out)"
+        )
+    if weights.other_keys:
+        raise LoraError(
+            f"{name}: {len(weights.other_keys)} tensors are not understood: {some_of(weights.other_keys)}; "
+            "set skip_unknown = true to apply the rest without them"
+        )
+
+
 def _peft_config(weights: LoraWeights) -> dict[str, Any]:
+    ranks = {module: weights.rank_of(module) for module in weights.factors}
     return {
         "r": weights.rank,
         "lora_alpha": weights.alpha,
         "use_rslora": weights.rslora,
         "target_modules": sorted(weights.factors),
+        "rank_pattern": {module: rank for module, rank in ranks.items() if rank != weights.rank},
+        "alpha_pattern": {module: alpha for module, alpha in weights.alphas.items() if module in ranks},
     }
 
 

@@ -28,6 +28,8 @@ class LoraChoice(BaseModel):
         rslora: Wins over what the file says.
         every_layer: Refuse files that adapt only some of M2V's layers; turn off for distilled and style
             LoRAs.
+        skip_unknown: Leave out layers that the model lacks and tensors that are not understood, instead of
+            refusing the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,7 @@ class LoraChoice(BaseModel):
     alpha: float | None = Field(None, gt=0)
     rslora: bool | None = None
     every_layer: bool = True
+    skip_unknown: bool = False
 
 
 class ExpertFiles(BaseModel):

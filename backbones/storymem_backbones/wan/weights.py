@@ -179,10 +179,29 @@ def _check_transformer(path: Path, expert: str, config: dict[str, Any], text_to_
         raise WeightsError(f"{path}: {expert} is a Wan 2.1 model with an image encoder; M2V needs Wan 2.2")
 
 
+#: Far above any Wan model.
+_LARGEST = {
+    "num_layers": 500,
+    "num_attention_heads": 1_000,
+    "attention_head_dim": 4_096,
+    "ffn_dim": 500_000,
+    "in_channels": 4_096,
+    "out_channels": 4_096,
+    "text_dim": 100_000,
+    "freq_dim": 100_000,
+    "rope_max_seq_len": 1_000_000,
+}
+
+
 def _config(path: Path, component: str) -> dict[str, Any]:
     config = _read_json(path / component / "config.json")
     if config is None:
         raise WeightsError(f"{path}: {component}/config.json is missing; start the download again")
+    # Building a model takes time and memory by its own word, before any weights are read.
+    for key, most in _LARGEST.items():
+        value = config.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most):
+            raise WeightsError(f"{path}: {component}/config.json: {key} is {value!r:.40}; must be 1 to {most}")
     return config
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.memory.library import CastLibrary, CastMember
@@ -47,13 +48,13 @@ def add(
     except ValidationError as error:
         raise SettingsError(f"cast add {entity}: {describe(error)}") from error
     count = opened.add(member, read_pictures(pictures or []))
-    typer.echo(f"{opened.folder}: {entity} has {count} pictures; use it with --set library={opened.folder}")
+    echo(f"{opened.folder}: {entity} has {count} pictures; use it with --set library={opened.folder}")
 
 
 @app.command("list")
 def list_(library: Library = None, as_json: options.Json = False) -> None:
     """List the entities of the library."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
 
     opened = _opened(library)
     rows = [
@@ -64,15 +65,15 @@ def list_(library: Library = None, as_json: options.Json = False) -> None:
         print_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['id']:<20} {row['kind']:<10} {row['pictures']:>3} pictures  {row['look']}".rstrip())
+        echo(f"{row['id']:<20} {row['kind']:<10} {row['pictures']:>3} pictures  {row['look']}".rstrip())
     if not rows:
-        typer.echo(f"{opened.folder}: is empty; storymem cast add NAME PICTURE...")
+        echo(f"{opened.folder}: is empty; storymem cast add NAME PICTURE...")
 
 
 @app.command()
 def show(entity: Entity, library: Library = None, as_json: options.Json = False) -> None:
     """Show one entity: its look, and the files of its pictures with their scores."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
 
     opened = _opened(library)
     member = _member(opened, entity)
@@ -80,9 +81,9 @@ def show(entity: Entity, library: Library = None, as_json: options.Json = False)
     if as_json:
         print_json({**member.model_dump(mode="json"), "pictures": [{"file": f, "scores": s} for f, s in found]})
         return
-    typer.echo(f"{member.id} ({member.kind}): {member.look or 'no look'}")
+    echo(f"{member.id} ({member.kind}): {member.look or 'no look'}")
     for file, scores in found:
-        typer.echo(f"  {file}  {', '.join(f'{name} {score:.3g}' for name, score in scores.items())}".rstrip())
+        echo(f"  {file}  {', '.join(f'{name} {score:.3g}' for name, score in scores.items())}".rstrip())
 
 
 @app.command()
@@ -90,7 +91,7 @@ def remove(entity: Entity, library: Library = None) -> None:
     """Remove an entity and its pictures from the library; runs that used it keep theirs."""
     opened = _opened(library)
     opened.remove(_member(opened, entity).id)
-    typer.echo(f"{opened.folder}: {entity} removed")
+    echo(f"{opened.folder}: {entity} removed")
 
 
 @app.command()
@@ -107,7 +108,7 @@ def keep(
     opened = _opened(library)
     with open_run(run) as finished:
         kept = keep_entity(finished, entity, opened, most)
-    typer.echo(f"{opened.folder}: took {len(kept)} pictures of {entity}: {', '.join(k.name for k in kept)}")
+    echo(f"{opened.folder}: took {len(kept)} pictures of {entity}: {', '.join(k.name for k in kept)}")
 
 
 def _opened(

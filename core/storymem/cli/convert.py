@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 
 def convert(
@@ -19,17 +20,19 @@ def convert(
         typer.Option("--source-set", metavar="KEY=VALUE", help="A setting of the source's form, such as line=3."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing if anything would be lost.")] = False,
+    force: options.Force = False,
     plugin: options.PluginFiles = None,
     as_json: options.Json = False,
 ) -> None:
     """Write a script in another form, and name what that form cannot hold."""
     from storymem.cli.plan import plugin_settings
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.errors import ScriptError
     from storymem.plugin import PluginHost
     from storymem.script import services
-    from storymem.script.writing import write_data
+    from storymem.script.writing import check_free, write_data
 
+    check_free(target, force=force)
     host = PluginHost(plugin or [])
     form, script = services.read_script(source, host, plugin_settings(source_set))
     data, losses = services.convert(services.rebased(script, source.parent, target.parent), to, host)
@@ -40,5 +43,5 @@ def convert(
         print_json({"from": form, "to": to, "file": str(target), "lost": losses})
         return
     for loss in losses:
-        typer.echo(f"lost: {loss}", err=True)
-    typer.echo(f"{target} ({form} to {to}{'' if losses else ', nothing lost'})")
+        echo(f"lost: {loss}", err=True)
+    echo(f"{target} ({form} to {to}{'' if losses else ', nothing lost'})")

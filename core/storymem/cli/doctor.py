@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.interfaces import Check
@@ -32,7 +33,7 @@ def doctor(
     """Check versions, codecs, GPU, disk and plugins, and what the chosen backbone says of itself."""
     from dataclasses import asdict
 
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.plugin import PluginHost
 
     shortcuts = {"backbone": {k: v for k, v in (("name", backbone), ("profile", profile)) if v} or None}
@@ -43,7 +44,7 @@ def doctor(
         print_json([asdict(check) for check in checks])
     else:
         for check in checks:
-            typer.echo(f"{'ok' if check.ok else 'PROBLEM':<8} {check.name:<22} {check.detail}")
+            echo(f"{'ok' if check.ok else 'PROBLEM':<8} {check.name:<22} {check.detail}")
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 

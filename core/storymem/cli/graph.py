@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 _LIGHT = "animatic"
 FORMATS = {".mmd": "mermaid", ".dot": "dot", ".json": "json", ".svg": "svg"}
@@ -21,6 +22,7 @@ def graph(
     assign: options.Set = None,
     plugin: options.PluginFiles = None,
     policy: options.Policy = None,
+    force: options.Force = False,
 ) -> None:
     """Show which shots wait for which, and the longest chain of them."""
     import tempfile
@@ -36,6 +38,8 @@ def graph(
     form = form or (FORMATS[out.suffix] if out else "mermaid")
     if form not in FORMATS.values():
         raise SettingsError(f"--format {form}: use {', '.join(FORMATS.values())}")
+    if out is not None:
+        _check_target(out, force)
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, {"policy": policy})
     # Which shots wait for which is not the model's business: without a choice, one that loads nothing will do.
@@ -44,8 +48,21 @@ def graph(
         built = teller.dry_run(script).graph
     text = str(getattr(export, f"to_{form}")(built))
     if out is None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
         return
     write_text(out, text)
     longest = len(built.critical_path())
-    typer.echo(f"{out} ({len(built.board)} shots; at least {longest} must be made one after the other)")
+    echo(f"{out} ({len(built.board)} shots; at least {longest} must be made one after the other)")
+
+
+def _check_target(out: Path, force: bool) -> None:
+    """Fail if ``out`` is a file that no graph was drawn into before."""
+    from storymem.graph.export import MARK
+    from storymem.script.writing import check_free
+
+    try:
+        with out.open("rb") as file:
+            drawn = MARK.encode() in file.read(2000)
+    except OSError:
+        drawn = False
+    check_free(out, force=force or drawn)

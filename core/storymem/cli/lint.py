@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.plugin import PluginHost
@@ -25,19 +26,27 @@ def lint(
         Path | None, typer.Option("--out", "-o", help="Where to write the mended script; the file itself if not given.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings, too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over an existing --out, or a file whose comments are lost by it.")
+    ] = False,
     plugin: options.PluginFiles = None,
     as_json: options.Json = False,
 ) -> None:
     """Say what in a script will not film well, and why; exit 1 if anything is wrong."""
     from storymem.plugin import PluginHost
-    from storymem.script.lint import has_errors
+    from storymem.script.lint import apply_fixes, has_errors
     from storymem.script.lint import lint as find
 
     host = PluginHost(plugin or [])
-    form, story, mended = _read(script, host, mend=fix)
+    form, before, mended = _read(script, host, mend=fix)
+    story = before
     if fix:
-        story, mended = _mend(story, budget, mended)
-        _write(story, form, script, out, mended)
+        story, more = apply_fixes(before, budget)
+        mended += more
+        if out is not None:
+            _write_new(story, script, out, force)
+        elif mended:
+            _write_in_place(script, form, (before, story), host, force)
     left = find(story, budget, base=script.parent)
     _print(left, mended, as_json)
     if has_errors(left) or (strict and left):
@@ -45,54 +54,63 @@ def lint(
 
 
 def _read(path: Path, host: PluginHost, *, mend: bool) -> tuple[str, StoryScript, list[Finding]]:
-    """Load a script; with ``mend``, also one whose first shot is no cut."""
-    from storymem.script.edits import MakeCut
-    from storymem.script.findings import Finding, Severity
+    """Load a script; with ``mend``, also one whose cuts are not all told."""
     from storymem.script.loader import parse_script
+    from storymem.script.mending import mend_data
     from storymem.script.parsing import read_data
-    from storymem.script.services import first_shot_mended
 
     data = read_data(path)
-    mended: list[Finding] = []
-    if mend:
-        data, was_wrong = first_shot_mended(data)
-        if was_wrong:
-            reason, advice = "the first shot has nothing to continue", "make it a cut"
-            mended.append(Finding("1.1", "first-shot-cut", Severity.ERROR, reason, advice, MakeCut("1.1")))
+    mended = mend_data(data) if mend else []
     form, story = parse_script(data, path, host)
     return form, story, mended
 
 
-def _mend(story: StoryScript, budget: int, mended: list[Finding]) -> tuple[StoryScript, list[Finding]]:
-    from storymem.script.lint import apply_fixes
-
-    story, more = apply_fixes(story, budget)
-    return story, [*mended, *more]
-
-
-def _write(story: StoryScript, form: str, script: Path, out: Path | None, mended: list[Finding]) -> None:
-    from storymem.errors import ScriptError
-    from storymem.script.loader import NATIVE
+def _write_new(story: StoryScript, script: Path, out: Path, force: bool) -> None:
     from storymem.script.services import rebased
-    from storymem.script.writing import write_script
+    from storymem.script.writing import check_free, write_script
 
-    if not mended and out is None:
-        return
-    if form != NATIVE and out is None:
-        raise ScriptError(f"{script}: is of the form {form}, which --fix does not write; add --out story.json")
-    target = out or script
-    write_script(target, rebased(story, script.parent, target.parent) if out else story)
+    check_free(out, force=force)
+    write_script(out, rebased(story, script.parent, out.parent))
+
+
+def _write_in_place(
+    script: Path, form: str, stories: tuple[StoryScript, StoryScript], host: PluginHost, force: bool
+) -> None:
+    """Write the script back in its own form; YAML keeps its comments and layout.
+
+    Raises:
+        ScriptError: The form, or the notation without ``force``, would lose something.
+    """
+    from storymem.errors import ScriptError
+    from storymem.script import services
+    from storymem.script.keeping import has_comments
+    from storymem.script.writing import write_data, write_text
+
+    (before, _), (after, losses) = (services.convert(story, form, host) for story in stories)
+    if losses:
+        raise ScriptError(f"{script}: the form {form} cannot hold {'; '.join(losses)}; add --out story.json")
+    text, suffix = script.read_text("utf-8-sig"), script.suffix.lower()
+    try:
+        if suffix in (".yaml", ".yml"):
+            write_text(script, services.edited(script, text, (before, after), stories[1], host))
+            return
+        if has_comments(text, suffix):
+            raise ScriptError("has comments or JSON5 that would be lost")  # noqa: TRY301 - told below, in one place
+    except ScriptError as error:
+        if not force:
+            raise ScriptError(f"{script}: {error}; add --out story.json, or --force to write it anyway") from error
+    write_data(script, after)
 
 
 def _print(left: list[Finding], mended: list[Finding], as_json: bool) -> None:
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
 
     if as_json:
         print_json({"findings": [f.to_json() for f in left], "fixed": [f.to_json() for f in mended]})
         return
     for finding in mended:
-        typer.echo(f"fixed: {finding}")
+        echo(f"fixed: {finding}")
     for finding in left:
-        typer.echo(f"{finding}{' (--fix does)' if finding.fix else ''}")
+        echo(f"{finding}{' (--fix does)' if finding.fix else ''}")
     errors = sum(finding.severity == "error" for finding in left)
-    typer.echo(f"{errors} errors, {len(left) - errors} warnings{f', {len(mended)} fixed' if mended else ''}")
+    echo(f"{errors} errors, {len(left) - errors} warnings{f', {len(mended)} fixed' if mended else ''}")

@@ -8,9 +8,24 @@ from typing import Annotated
 
 import typer
 
-from storymem.cli import cast, convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show
+from storymem.cli import (
+    cast,
+    convert,
+    doctor,
+    graph,
+    lint,
+    measure,
+    plan,
+    plugins,
+    portraits,
+    render,
+    runs,
+    show,
+    terminal,
+)
 from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
+from storymem.text import one_line
 
 app = typer.Typer(
     name="storymem",
@@ -52,7 +67,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from storymem import __version__
 
-        typer.echo(f"storymem {__version__}")
+        terminal.echo(f"storymem {__version__}")
         raise typer.Exit
 
 
@@ -68,12 +83,19 @@ def options(
 
 def main() -> None:
     """Run the program; exit codes are listed in docs/errors.md."""
+    terminal.prepare()
+    terminal.show_notes()
     try:
         app()
+    except terminal.OutputFailed as error:
+        terminal.discard(sys.stdout)
+        if not error.silent:
+            terminal.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
     except StoryMemError as error:
         if "--debug" in sys.argv:  # the options are gone when the error arrives here
-            typer.echo(error.details or "".join(traceback.format_exception(error)), err=True)
-        typer.echo(f"error: {error}", err=True)
+            terminal.echo(error.details or "".join(traceback.format_exception(error)), err=True)
+        terminal.echo(f"error: {one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
 
 

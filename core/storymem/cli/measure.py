@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 
 def measure(
@@ -18,7 +19,7 @@ def measure(
     """Measure a finished film."""
     from contextlib import ExitStack
 
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.film.review import FinishedFilm
     from storymem.interfaces import Metric
     from storymem.plugin import Kind, PluginHost
@@ -37,4 +38,4 @@ def measure(
         return
     for name, numbers in results.items():
         for key, value in numbers.items():
-            typer.echo(f"{name}.{key:<40} {value:.4f}")
+            echo(f"{name}.{key:<40} {value:.4f}")

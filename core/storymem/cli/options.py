@@ -21,9 +21,10 @@ Policy = Annotated[str | None, typer.Option(help="Short for --set policy=NAME.")
 Budget = Annotated[int | None, typer.Option(help="Most keyframes recalled for a shot.")]
 Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")]
 Frames = Annotated[int | None, typer.Option(help="Frames per shot.")]
-Seed = Annotated[int | None, typer.Option(help="Story seed.")]
+Seed = Annotated[str | None, typer.Option(help="Story seed, 0 to 2**64-1; -1 draws one, which the run records.")]
 Workers = Annotated[int | None, typer.Option(help="Shots made side by side.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 Shot = Annotated[str, typer.Argument(help="Shot id, such as 1.2.")]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo, next_step
 
 if TYPE_CHECKING:
     from storymem.interfaces import Brief
@@ -35,8 +36,7 @@ Planner = Annotated[str, typer.Option(help="Plugin of kind planner: outline, llm
 PlannerSet = Annotated[
     list[str] | None, typer.Option("--planner-set", metavar="KEY=VALUE", help="A planner setting; may be repeated.")
 ]
-PlanSeed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of planner and story.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
+PlanSeed = Annotated[str, typer.Option(help="Seed of planner and story, 0 to 2**64-1; -1 draws one.")]
 
 
 def plan(
@@ -48,10 +48,10 @@ def plan(
     style: Style = "",
     language: Language = "English",
     cast: Cast = None,
-    seed: PlanSeed = 0,
+    seed: PlanSeed = "0",
     planner: Planner = "outline",
     planner_set: PlannerSet = None,
-    force: Force = False,
+    force: options.Force = False,
     plugin: options.PluginFiles = None,
 ) -> None:
     """Turn an idea or a written story into a script."""
@@ -60,10 +60,11 @@ def plan(
 
     _keep(out, force)
     host = PluginHost(plugin or [])
-    brief = _brief(_text(text, from_file), shots, seconds, style, language, _cast(cast, out.parent, host), seed)
+    brief = _brief(_text(text, from_file), shots, seconds, style, language, _cast(cast, out.parent, host), _seed(seed))
     script = _planned(brief, planner, planner_set, host)
     write_script(out, script)
     _report(out, script)
+    next_step("storymem render", out)
 
 
 def revise(
@@ -74,29 +75,33 @@ def revise(
     ] = None,
     planner: Annotated[str, typer.Option(help="Planner that can revise: llm, local.")] = "llm",
     planner_set: PlannerSet = None,
+    force: options.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     plugin: options.PluginFiles = None,
     as_json: options.Json = False,
 ) -> None:
     """Change what is asked and nothing else; the difference is shown, and untouched shots keep their takes."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.plugin import PluginHost
     from storymem.script import services
     from storymem.script.changes import diff_scripts, render_diff
-    from storymem.script.writing import write_script
+    from storymem.script.writing import check_free, write_script
 
     host = PluginHost(plugin or [])
     before = services.read_script(script, host)[1]
     target = out or script
+    if out is not None and not dry_run:
+        check_free(out, force=force)
     with _progress() as progress:
         after = services.revise(before, request, planner, plugin_settings(planner_set), host, progress)
     changes = diff_scripts(before, after)
     if as_json:
         print_json([change.to_json() for change in changes])
     else:
-        typer.echo(render_diff(changes) or "nothing changed")
+        echo(render_diff(changes) or "nothing changed")
     if not dry_run:
         write_script(target, services.rebased(after, script.parent, target.parent) if out else after)
+        next_step("storymem render", target)
 
 
 def make(
@@ -131,7 +136,7 @@ def make(
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, shortcuts)
     given = _cast(cast, out, host)
-    brief = _brief(_text(text, from_file), shots, seconds, style, language, given, seed or 0)
+    brief = _brief(_text(text, from_file), shots, seconds, style, language, given, resolved.settings.seed or 0)
     path = out / SCRIPT_NAME
     wish = _wish(brief, planner, planner_set)
     if not _made_before(path, wish, host):
@@ -139,6 +144,8 @@ def make(
         script = script.model_copy(update={"metadata": {**script.metadata, WISH: wish}})
         _write_mended(path, script, resolved.settings.budget)
     run_render(path, out, resolved, host, None, as_json, quiet)
+    if not quiet:
+        next_step("storymem status", out)
 
 
 def _write_mended(path: Path, script: StoryScript, budget: int) -> None:
@@ -150,7 +157,7 @@ def _write_mended(path: Path, script: StoryScript, budget: int) -> None:
     write_script(path, script)
     left = lint(script, budget, base=path.parent)
     for finding in left:
-        typer.echo(str(finding), err=True)
+        echo(str(finding), err=True)
     if has_errors(left):
         raise ScriptError(f"{path}: has errors that cannot be mended mechanically; edit it and run storymem render")
 
@@ -212,6 +219,20 @@ def _brief(
     return Brief(text, shots or 8, style, language, cast, seed)
 
 
+def _seed(text: str) -> int:
+    from pydantic import TypeAdapter, ValidationError
+
+    from storymem.errors import SettingsError
+    from storymem.validation import describe
+    from storymem.values.script import Seed
+
+    try:
+        seed: int = TypeAdapter(Seed).validate_python(text)
+    except ValidationError as error:
+        raise SettingsError(f"--seed {text}: {describe(error)}") from error
+    return seed
+
+
 def _text(text: str, file: Path | None) -> str:
     from storymem.errors import ScriptError
     from storymem.script.services import MAX_BRIEF
@@ -237,11 +258,9 @@ def _cast(file: Path | None, folder: Path, host: PluginHost) -> tuple[Any, ...]:
 
 
 def _keep(out: Path, force: bool) -> None:
-    from storymem.errors import ScriptError
-    from storymem.script.writing import check_suffix
+    from storymem.script.writing import check_free, check_suffix
 
-    if out.exists() and not force:
-        raise ScriptError(f"{out}: exists; choose another --out, or add --force to write over it")
+    check_free(out, force=force)
     check_suffix(out)  # before a model is asked, not after
 
 
@@ -251,23 +270,24 @@ def _report(out: Path, script: StoryScript) -> None:
     shots = sum(len(scene.shots) for scene in script.scenes)
     findings = len(lint(script, 8, base=out.parent))
     hint = f"; {findings} lint findings, see: storymem lint {out}" if findings else ""
-    typer.echo(f"{out} ({script.title}: {len(script.scenes)} scenes, {shots} shots{hint})")
+    echo(f"{out} ({script.title}: {len(script.scenes)} scenes, {shots} shots{hint})")
 
 
 @contextmanager
 def _progress() -> Iterator[Any]:
     """Yield what prints a planner's progress to standard error; Ctrl-C becomes a cancellation."""
     from storymem.errors import Cancelled
+    from storymem.text import one_line
 
     terminal = sys.stderr.isatty()
 
     def show(line: str) -> None:
-        counting = line.endswith("characters")
+        line, counting = one_line(line), line.endswith("characters")
         if terminal:
             sys.stderr.write(f"\r\x1b[K{line}" + ("" if counting else "\n"))
+            sys.stderr.flush()
         elif not counting:
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+            echo(line, err=True)
 
     try:
         yield show

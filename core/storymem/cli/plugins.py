@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.plugin.registry import Registration
@@ -22,7 +23,7 @@ def _group() -> None:
 
 def plugins(plugin: options.PluginFiles = None, as_json: options.Json = False) -> None:
     """List every plugin: name, kind, distribution, state; and those that are broken, with the reason."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.plugin import PluginHost
 
     host = PluginHost(plugin or [])
@@ -37,11 +38,11 @@ def plugins(plugin: options.PluginFiles = None, as_json: options.Json = False) -
         return
     for entry in host.registry:
         state = f"needs {', '.join(missing)}" if (missing := entry.missing()) else "ready"
-        typer.echo(f"{entry.kind:<10} {entry.name:<20} {state:<22} {entry.owner.distribution:<14} {entry.summary}")
+        echo(f"{entry.kind:<10} {entry.name:<20} {state:<22} {entry.owner.distribution:<14} {entry.summary}")
     for broken in host.broken:
-        typer.echo(f"broken: {broken.error}", err=True)
+        echo(f"broken: {broken.error}", err=True)
     for owner in host.disabled:
-        typer.echo(f"disabled: {owner}", err=True)
+        echo(f"disabled: {owner}", err=True)
 
 
 @app.command()
@@ -53,7 +54,7 @@ def new(
     """Write a working, tested plugin package to start from."""
     from storymem.plugin.skeleton import write_skeleton
 
-    typer.echo(f"{write_skeleton(name, kind, out)}: now run: pip install -e {out / name} && pytest {out / name}")
+    echo(f"{write_skeleton(name, kind, out)}: now run: pip install -e {out / name} && pytest {out / name}")
 
 
 def _describe(entry: Registration) -> dict[str, Any]:

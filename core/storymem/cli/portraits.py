@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo, next_step
 
 
 def portraits(
@@ -54,4 +55,6 @@ def portraits(
         made = make_portraits(story, folder, session, on_event, cancel)
     write_script(target, with_portraits(story, made, target.parent))
     if not as_json:
-        typer.echo(f"{target} ({len(made)} portraits in {folder})")
+        echo(f"{target} ({len(made)} portraits in {folder})")
+    if not quiet:
+        next_step("storymem render", target)

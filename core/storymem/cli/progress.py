@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,8 +10,17 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from storymem.cli.terminal import OutputFailed, discard, echo, print_json
 from storymem.log import describe
-from storymem.values.events import Event, RunStarted, ShotFailed, ShotFinished, ShotStarted, ShotStep
+from storymem.text import printable
+from storymem.values.events import (
+    Event,
+    RunStarted,
+    ShotFailed,
+    ShotFinished,
+    ShotStarted,
+    ShotStep,
+)
 
 Receiver = Callable[[Event], None]
 
@@ -21,7 +29,7 @@ Receiver = Callable[[Event], None]
 def receiver(as_json: bool, quiet: bool) -> Iterator[Receiver | None]:
     """Yield what takes the events: JSON lines, nothing, a progress display, or plain lines."""
     if as_json:
-        yield lambda event: print_json(event.to_json())
+        yield _JsonLines()
     elif quiet:
         yield None
     elif sys.stderr.isatty():
@@ -31,17 +39,27 @@ def receiver(as_json: bool, quiet: bool) -> Iterator[Receiver | None]:
         yield _plain
 
 
-def print_json(value: object) -> None:
-    """Write one JSON line to standard output at once, so that a reader of a pipe sees events as they happen."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+class _JsonLines:
+    """Prints events as JSON lines; a reader that goes away (``| head -1``) does not end the run."""
+
+    def __init__(self) -> None:
+        self._open = True
+
+    def __call__(self, event: Event) -> None:
+        if not self._open:
+            return
+        try:
+            print_json(event.to_json())
+        except OutputFailed as error:
+            self._open = False
+            discard(sys.stdout)
+            echo(f"{error}; the run goes on without it", err=True)
 
 
 def _plain(event: Event) -> None:
     line = describe(event)
     if line is not None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        echo(line, err=True)
 
 
 def _display() -> Progress:
@@ -67,7 +85,7 @@ class _Bars:
     def __call__(self, event: Event) -> None:
         line = describe(event)
         if line is not None:
-            self._progress.console.print(line, highlight=False, markup=False)
+            self._progress.console.print(printable(line), highlight=False, markup=False)
         match event:
             case RunStarted():
                 self._film = self._progress.add_task("film", total=event.shots)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.engine.cancel import CancelToken
@@ -154,7 +155,7 @@ def _render(
     result.check()
     if not as_json:
         updated = f", {result.updated} updated" if result.updated else ""
-        typer.echo(f"{result.film} ({result.frames} frames; {result.made} shots made{updated}, {result.cached} kept)")
+        echo(f"{result.film} ({result.frames} frames; {result.made} shots made{updated}, {result.cached} kept)")
     return result
 
 

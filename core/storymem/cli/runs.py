@@ -8,6 +8,7 @@ import typer
 
 from storymem.cli import options
 from storymem.cli.render import resume_run
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.result import ShotStatus
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def status(run: options.Run, as_json: options.Json = False) -> None:
     """Show every shot of a run: finished or not, its take, what it recalled and why, and refused frames."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.runs import open_run
 
     with open_run(run) as opened:
@@ -26,15 +27,15 @@ def status(run: options.Run, as_json: options.Json = False) -> None:
         rows = [{**shot.to_json(), "frames": frames[shot.shot]} for shot in shots.values()]
         print_json({"title": title, "film": film, "shots": rows})
         return
-    typer.echo(f"{title}: {sum(s.take is not None for s in shots.values())} of {len(shots)} shots finished")
+    echo(f"{title}: {sum(s.take is not None for s in shots.values())} of {len(shots)} shots finished")
     for shot in shots.values():
         for line in _status_lines(shot, frames[shot.shot]):
-            typer.echo(line)
+            echo(line)
 
 
 def takes(run: options.Run, shot: options.Shot, as_json: options.Json = False) -> None:
     """List all takes of a shot."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.runs import open_run
 
     with open_run(run) as opened:
@@ -47,7 +48,7 @@ def takes(run: options.Run, shot: options.Shot, as_json: options.Json = False) -
         marks = " ".join(
             mark for mark, holds in (("current", current.get(shot) == take.number), ("pinned", take.pinned)) if holds
         )
-        typer.echo(
+        echo(
             f"take {take.number:<3} seed {take.request['seed']:<20} {take.request['mode']:<6} {take.seconds:7.1f} s  "
             f"{take.created}  {marks}"
         )
@@ -98,8 +99,8 @@ def pin(
 
 def film(run: options.Run, as_json: options.Json = False) -> None:
     """Join the shots that are finished, without making any; say which are missing."""
-    from storymem.cli.progress import print_json
     from storymem.cli.render import stored_session
+    from storymem.cli.terminal import print_json
     from storymem.runs import join_finished, open_run
 
     with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
@@ -108,12 +109,12 @@ def film(run: options.Run, as_json: options.Json = False) -> None:
         print_json({"film": str(joined.film), "frames": joined.frames, "missing": list(joined.missing)})
         return
     missing = f"; missing: {', '.join(joined.missing)}" if joined.missing else ""
-    typer.echo(f"{joined.film} ({joined.frames} frames{missing})")
+    echo(f"{joined.film} ({joined.frames} frames{missing})")
 
 
 def prune(run: options.Run, as_json: options.Json = False) -> None:
     """Delete takes that are neither in the film nor pinned, and their files."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.runs import open_run
 
     with open_run(run, write=True) as opened:
@@ -121,12 +122,12 @@ def prune(run: options.Run, as_json: options.Json = False) -> None:
     if as_json:
         print_json({"takes": old, "files": [str(path) for path in removed.files]})
         return
-    typer.echo(f"{len(old)} takes and {len(removed.files)} files deleted")
+    echo(f"{len(old)} takes and {len(removed.files)} files deleted")
 
 
 def verify(run: options.Run, as_json: options.Json = False) -> None:
     """Read every stored file and compare it with its hash; damaged ones are set aside and made again by a render."""
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.errors import RunStoreError
     from storymem.runs import open_run
 
@@ -135,7 +136,7 @@ def verify(run: options.Run, as_json: options.Json = False) -> None:
     if as_json:
         print_json({"damaged": bad})
     elif not bad:
-        typer.echo("all files are as recorded")
+        echo("all files are as recorded")
     if bad:
         raise RunStoreError(
             f"{run}: {len(bad)} files are damaged ({', '.join(bad[:3])}); storymem resume {run} makes them again"

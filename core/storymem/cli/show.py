@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from storymem.cli import options
+from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.plugin import PluginHost
@@ -25,7 +24,7 @@ def config(
     """Print every setting, the settings of the chosen plugins, and where each value comes from."""
     import json
 
-    from storymem.cli.progress import print_json
+    from storymem.cli.terminal import print_json
     from storymem.plugin import PluginHost
 
     host = PluginHost(plugin or [])
@@ -36,7 +35,7 @@ def config(
         return
     width = max(len(f"{key} = {json.dumps(value)}") for key, value, _ in rows)
     for key, value, origin in rows:
-        typer.echo(f"{f'{key} = {json.dumps(value)}':<{min(width, 60)}}  # {origin}")
+        echo(f"{f'{key} = {json.dumps(value)}':<{min(width, 60)}}  # {origin}")
 
 
 def _rows(resolved: Resolved, host: PluginHost) -> list[tuple[str, object, str]]:

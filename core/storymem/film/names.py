@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,9 +15,15 @@ from storymem.media.files import writing
 from storymem.store.objects import file_digest
 from storymem.store.records import CurrentShot
 from storymem.store.runstore import RunStore
+from storymem.text import composed, folded
 
 #: What else is in a run folder, without suffixes.
 _OWN_NAMES = frozenset({"", "film", "keyframes", "lock", "memory", "objects", "quarantine", "run", "shots", "tmp"})
+#: What Windows keeps for devices, with any suffix and in any case.
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", "conin", "conout", "clock"}
+    | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+)
 _MAX_NAME = 200  #: bytes; file systems take 255
 
 
@@ -29,9 +35,15 @@ def shot_name(shot_id: str, digits: int = 2) -> str:
 
 
 def safe_title(title: str) -> str:
-    """Return a title as a folder name of letters, digits and ``._-``: never a path, never a name of ours."""
-    name = re.sub(r"[^\w.-]+", "_", title).encode("utf-8", "replace")[:_MAX_NAME].decode("utf-8", "ignore").strip("._")
-    return f"story_{name}".rstrip("_") if name.lower().split(".")[0] in _OWN_NAMES else name
+    """Return a title as a folder name that every system can hold: never a path, never a name of ours.
+
+    Letters of any script, digits and ``._-``, composed (NFC), at most 200 bytes; no name that Windows keeps for a
+    device (CON, nul.txt, COM1), none that ends in a dot or a space, none that is ours on a disk without case.
+    """
+    kept = (c if c.isalnum() or c in "._-" or unicodedata.category(c)[0] == "M" else " " for c in composed(title))
+    name = "_".join("".join(kept).split()).encode("utf-8", "replace")[:_MAX_NAME].decode("utf-8", "ignore").strip("._")
+    stem = folded(name).split(".")[0].strip("_")
+    return f"story_{name}".rstrip("_") if stem in _OWN_NAMES | _DEVICES else name
 
 
 class Publisher:

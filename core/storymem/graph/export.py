@@ -1,34 +1,44 @@
-"""The shot graph as Mermaid, DOT, JSON and SVG text."""
+"""The shot graph as Mermaid, DOT, JSON and SVG text, each marked as drawn here."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 
 from storymem.graph.shotgraph import Edge, ShotGraph
+from storymem.text import printable, xml_text
+
+#: Stands in the first lines of every drawing, by which a later one knows that it may replace it.
+MARK = "drawn by storymem graph"
 
 _COLUMN, _ROW, _WIDTH, _HEIGHT, _MARGIN = 150, 62, 118, 40, 20
 
 
 def to_json(graph: ShotGraph) -> str:
-    """Return nodes, edges, what each shot sees, and the critical path, as JSON."""
+    """Return nodes, edges, what each shot sees, and the critical path, as JSON.
+
+    ``sees`` holds the first and last shot of each run of shots in a row: policies that see all earlier shots would
+    otherwise need n²/2 ids.
+    """
     shots = [
         {
             "id": shot.id,
             "prompt": shot.prompt,
             "entities": list(shot.entities),
             "cut": shot.cut,
-            "sees": [graph.board.shots[p].id for p in graph.visible[shot.position]],
+            "sees": [[graph.board.shots[p].id for p in ends] for ends in _runs(graph.visible[shot.position])],
         }
         for shot in graph.board
     ]
     edges = [{"from": a, "to": b, "kinds": kinds} for a, b, kinds in _edges(graph)]
-    return json.dumps({"shots": shots, "edges": edges, "critical_path": graph.critical_path()}, indent=2)
+    data = {"mark": MARK, "shots": shots, "edges": edges, "critical_path": graph.critical_path()}
+    return json.dumps(data, indent=2) + "\n"
 
 
 def to_mermaid(graph: ShotGraph) -> str:
     """Return a Mermaid flowchart; solid arrows continue, dotted arrows remember."""
-    lines = ["flowchart LR"]
+    lines = ["flowchart LR", f"  %% {MARK}"]
     lines += [f'  {_name(shot.id)}["{shot.id}"]' for shot in graph.board]
     for parent, child, kinds in _edges(graph):
         arrow = "-->" if Edge.CONTINUES in kinds else "-.->"
@@ -38,8 +48,8 @@ def to_mermaid(graph: ShotGraph) -> str:
 
 def to_dot(graph: ShotGraph) -> str:
     """Return Graphviz DOT; solid edges continue, dashed edges remember."""
-    lines = ["digraph story {", "  rankdir=LR; node [shape=box];"]
-    lines += [f'  "{shot.id}" [tooltip={json.dumps(shot.prompt)}];' for shot in graph.board]
+    lines = ["digraph story {", f"  // {MARK}", "  rankdir=LR; node [shape=box];"]
+    lines += [f'  "{shot.id}" [tooltip={_dot_text(shot.prompt)}];' for shot in graph.board]
     for parent, child, kinds in _edges(graph):
         style = "solid" if Edge.CONTINUES in kinds else "dashed"
         lines.append(f'  "{parent}" -> "{child}" [style={style}, label="{"+".join(kinds)}"];')
@@ -63,7 +73,12 @@ def to_svg(graph: ShotGraph) -> str:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#555"/></marker></defs>'
     )
-    return "\n".join([head, marker, '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>"]) + "\n"
+    return (
+        "\n".join(
+            [head, f"<!-- {MARK} -->", marker, '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>"]
+        )
+        + "\n"
+    )
 
 
 def _edges(graph: ShotGraph) -> list[tuple[str, str, list[str]]]:
@@ -72,6 +87,25 @@ def _edges(graph: ShotGraph) -> list[tuple[str, str, list[str]]]:
         for shot in graph.board
         for parent in graph.parents(shot.id)
     ]
+
+
+def _runs(positions: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the first and last of each run of consecutive positions, which ascend."""
+    if isinstance(positions, range) and positions and positions.step == 1:
+        return [(positions[0], positions[-1])]
+    runs: list[tuple[int, int]] = []
+    for position in positions:
+        if runs and position == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], position)
+        else:
+            runs.append((position, position))
+    return runs
+
+
+def _dot_text(text: str) -> str:
+    """Return a DOT string: only the quotation mark has to be escaped, and a backslash begins an escape."""
+    plain = " ".join(printable(text).split()).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{plain}"'
 
 
 def _name(shot_id: str) -> str:
@@ -104,6 +138,7 @@ def _svg_edge(start: tuple[int, int], end: tuple[int, int], continues: bool) -> 
 def _svg_node(place: tuple[int, int], shot_id: str, prompt: str, critical: bool) -> str:
     x, y = _MARGIN + place[0] * _COLUMN, _MARGIN + place[1] * _ROW
     colour = "#c2410c" if critical else "#334155"
+    prompt = xml_text(prompt)
     text = prompt if len(prompt) <= 17 else prompt[:16] + "\u2026"
     return (
         f'<g><title>{escape(prompt)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '

@@ -14,7 +14,7 @@ from storymem.plugin import Kind, PluginHost
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_path
 from storymem.validation import describe
-from storymem.values.script import StoryScript
+from storymem.values.script import MAX_SHOTS, StoryScript
 
 __all__ = ["detect_format", "load_script", "parse_script", "reference_path", "validate_script"]
 
@@ -78,9 +78,20 @@ def validate_script(data: JsonValue, source: Path) -> StoryScript:
     Raises:
         ScriptError: Names the file, the path of the key and the reason.
     """
+    # Before each item is looked at: a list of nothing but mistakes would be described item by item.
+    if (count := _shot_count(data)) > MAX_SHOTS:
+        raise ScriptError(f"{source}: scenes: {count} shots; at most {MAX_SHOTS}")
     try:
         return StoryScript.model_validate(data)
     except ValidationError as error:
         # Keys are the file's own words: of any length, and with line breaks.
         reason = " ".join(describe(error).split())
         raise ScriptError(f"{source}: {reason[:_LONGEST]}") from error
+
+
+def _shot_count(data: JsonValue) -> int:
+    scenes = data.get("scenes") if isinstance(data, dict) else None
+    if not isinstance(scenes, list):
+        return 0
+    lists = (scene.get("shots") for scene in scenes if isinstance(scene, dict))
+    return max(len(scenes), sum(len(shots) for shots in lists if isinstance(shots, list)))

@@ -1,14 +1,15 @@
 """From a file's bytes to plain data: JSON, JSON5, YAML, TOML and JSON lines, within stated limits.
 
-Nothing in a file is executed: YAML may only hold plain values, and no aliases (a few lines of them can
-expand to gigabytes). A key given twice is an error wherever the notation's parser can tell (not in JSON5).
-A ``.txt`` file is one text: some forms are.
+Nothing in a file is executed. A key given twice is an error wherever the notation's parser can tell (not in
+JSON5). Every notation is read in time that grows with the file's size alone, or refused: the limits are those at
+which reading takes a few seconds. A ``.txt`` file is one text: some forms are.
 """
 
 from __future__ import annotations
 
 import json
-import tomllib
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,22 @@ from typing import Any
 from pydantic import JsonValue
 
 from storymem.errors import ScriptError
+from storymem.script import toml_notation, yaml_notation
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 20 * 1024 * 1024
 MAX_DEPTH = 40
+#: Values and keys of one file; a script of 100,000 shots has about a million.
+MAX_VALUES = 2_000_000
+#: Lines of a .jsonl file that are not blank: each holds at least one shot.
+MAX_LINES = 100_000
 
 
 def read_data(path: Path) -> JsonValue:
     """Read a script file of any supported notation, told by its suffix.
 
     Raises:
-        ScriptError: Missing, over 32 MiB, not UTF-8, not of its notation, or nested deeper than 40 levels.
+        ScriptError: Missing, over the notation's limit (20 MiB; TOML 1 MiB), not UTF-8, not of its notation, nested
+            deeper than 40 levels, or with a value that is no Unicode text or no finite number.
     """
     parser = _PARSERS.get(path.suffix.lower())
     if parser is None:
@@ -37,16 +44,18 @@ def read_data(path: Path) -> JsonValue:
         raise ScriptError(f"{path}: is nested deeper than {MAX_DEPTH} levels") from error
     except Exception as error:  # four parsers, each with its own kinds of error
         raise ScriptError(f"{path}: {_where(error)}") from error
-    if _too_deep(data):
-        raise ScriptError(f"{path}: is nested deeper than {MAX_DEPTH} levels")
+    if problem := unwritable(data):
+        raise ScriptError(f"{path}: {problem}")
     return data
 
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:  # bounded by what is read: a device or a growing file has no size
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise ScriptError(f"{path}: larger than {MAX_BYTES // 2**20} MiB")
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ScriptError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
@@ -57,6 +66,9 @@ def _read_text(path: Path) -> str:
 
 def _json(text: str) -> Any:
     """Parse JSON; where that fails, JSON5, whose parser accepts comments and trailing commas."""
+    # A file of nothing but brackets would take long before its values could be counted.
+    if text.count("{") + text.count("[") > MAX_VALUES:
+        raise ScriptError(f"has more than {MAX_VALUES} values")
     try:
         return _strict_json(text)
     except json.JSONDecodeError as strict:
@@ -76,9 +88,8 @@ def _strict_json(text: str) -> Any:
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in table if keys.count(key) > 1)
-        raise ValueError(f"key {twice!r} is given twice in one table")
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"key {twice[:60]!r} is given twice in one table")
     return table
 
 
@@ -87,65 +98,28 @@ def _no_constant(name: str) -> Any:
 
 
 def _json_lines(text: str) -> Any:
-    values = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                values.append(_strict_json(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
+    values: list[Any] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        if len(values) == MAX_LINES:
+            raise ScriptError(f"line {number}: more than {MAX_LINES} lines")
+        try:
+            values.append(_strict_json(line))
+        except json.JSONDecodeError as error:
+            raise ScriptError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
+        except ValueError as error:
+            raise ScriptError(f"line {number}: {error}") from error
     return values
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    class Loader(yaml.CSafeLoader):
-        """The safe loader, in C, with repeated keys an error."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            table: Any = super().construct_mapping(node, deep)
-            if len(table) < len(node.value):
-                raise ValueError(f"line {node.start_mark.line + 1}: a key is given twice in one table")
-            return table
-
-    _check_events(text)
-    return yaml.load(text, Loader=Loader)
-
-
-def _check_events(text: str) -> None:
-    """Refuse deep nesting and aliases on YAML's flat stream of events: building the tree recurses in C."""
-    import yaml
-
-    depth = 0
-    for event in _yaml_events(text):
-        line = event.start_mark.line + 1 if event.start_mark else 0
-        if isinstance(event, yaml.AliasEvent):
-            raise ScriptError(f"line {line}: YAML aliases (*{event.anchor}) are not allowed")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise ScriptError(f"line {line}: is nested deeper than {MAX_DEPTH} levels")
-
-
-def _yaml_events(text: str) -> Iterator[Any]:
-    import yaml
-
-    try:
-        yield from yaml.parse(text, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        # libyaml looks ahead, and newer ones give up at a limit of their own before our count gets there.
-        if "nesting depth" in (error.problem or ""):
-            raise ScriptError(f"is nested deeper than {MAX_DEPTH} levels") from error
-        raise
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
     ".json": _json,
     ".json5": _json,
     ".jsonl": _json_lines,
-    ".yaml": _yaml,
-    ".yml": _yaml,
-    ".toml": tomllib.loads,
+    ".yaml": yaml_notation.loads,
+    ".yml": yaml_notation.loads,
+    ".toml": toml_notation.loads,
     ".txt": str,
 }
 
@@ -159,16 +133,53 @@ def _where(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _too_deep(data: Any) -> bool:
+def unwritable(data: JsonValue) -> str:
+    """Return what a script cannot hold: too much, too deep, infinite, or not Unicode; empty if nothing."""
     level: list[Any] = [data]
+    count = 1
     for _ in range(MAX_DEPTH):
-        level = [child for value in level for child in _children(value)]
+        if bad := next((value for value in level if _unusable(value)), None):
+            return _named(data, bad)
+        containers = [value for value in level if isinstance(value, dict | list)]
+        count += sum(map(len, containers))
+        if count > MAX_VALUES:
+            return f"has more than {MAX_VALUES} values"
+        if any(isinstance(value, dict) and not all(map(_is_text, value)) for value in containers):
+            return "a key is not Unicode text"
+        level = [child for value in containers for child in (value.values() if isinstance(value, dict) else value)]
         if not level:
-            return False
+            return ""
+    return f"is nested deeper than {MAX_DEPTH} levels"
+
+
+def _unusable(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, str) and not _is_text(value)
+
+
+def _is_text(value: str) -> bool:
+    """Return whether ``value`` can be written as UTF-8; half of a surrogate pair cannot."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
     return True
 
 
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _named(data: Any, bad: Any) -> str:
+    """Return where ``bad`` is, by identity, and why it cannot stay."""
+    path = ".".join(next(_paths(data, bad), ()))
+    reason = "is not Unicode text" if isinstance(bad, str) else f"{bad} is not a number that a script can hold"
+    return f"{path}: {reason}" if path else reason
+
+
+def _paths(value: Any, wanted: Any) -> Iterator[tuple[str, ...]]:
+    if value is wanted:
+        yield ()
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        for rest in _paths(inner, wanted):
+            yield (str(key), *rest)

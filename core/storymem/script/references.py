@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from storymem.errors import ScriptError
+from storymem.text import composed
 
 
 def reference_path(base: Path, entity: str, reference: str) -> Path:
@@ -18,17 +19,38 @@ def reference_path(base: Path, entity: str, reference: str) -> Path:
     Raises:
         ScriptError: It is absolute, leaves the script's folder, or does not exist.
     """
-    root = base.resolve()
     try:
-        path = (root / reference).resolve()
+        root = base.resolve()
+        path = find_file(root, reference)
         there = path.is_file()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # a loop of links is a RuntimeError to pathlib
         raise ScriptError(f"entity {entity!r}: reference {reference[:80]!r} is no file name") from None
     if Path(reference).is_absolute() or not path.is_relative_to(root):
         raise ScriptError(f"entity {entity!r}: reference {reference!r} must stay inside the script's folder, {base}")
     if not there:
         raise ScriptError(f"entity {entity!r}: reference image {path} does not exist")
     return path
+
+
+def find_file(root: Path, name: str) -> Path:
+    """Return the resolved path of ``name`` below ``root``, also where the disk composes its letters otherwise.
+
+    Archives made on macOS hold decomposed names (NFD), keyboards write composed ones (NFC).
+    """
+    path = (root / name).resolve()
+    if path.exists() or name.isascii():
+        return path
+    found = root
+    for part in Path(name).parts:
+        found = _same_name(found, part)
+    return found.resolve()
+
+
+def _same_name(folder: Path, name: str) -> Path:
+    exact = folder / name
+    if exact.exists() or not folder.is_dir():
+        return exact
+    return next((entry for entry in folder.iterdir() if composed(entry.name) == composed(name)), exact)
 
 
 def reference_name(base: Path, entity: str, picture: Path, what: str = "reference") -> str:
@@ -43,7 +65,10 @@ def reference_name(base: Path, entity: str, picture: Path, what: str = "referenc
     Raises:
         ScriptError: It does not lie below ``base``.
     """
-    root, file = base.resolve(), picture.resolve()
+    try:
+        root, file = base.resolve(), picture.resolve()
+    except (OSError, RuntimeError):
+        raise ScriptError(f"entity {entity!r}: {what} {picture} cannot be found: its path is a loop of links") from None
     if not file.is_relative_to(root):
         raise ScriptError(
             f"entity {entity!r}: {what} {picture} must lie below {base}, where the script goes; copy it there"

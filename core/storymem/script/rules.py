@@ -9,6 +9,7 @@ from pathlib import Path
 from storymem.errors import ScriptError
 from storymem.script.edits import AddLook, DropEntity, ListEntity, MakeCut
 from storymem.script.findings import Finding, Severity
+from storymem.script.framing import told_content
 from storymem.script.mentions import TokenCounter, mentions, missing_looks, negated, with_look
 from storymem.script.references import reference_path
 from storymem.script.wishes import WISHES
@@ -135,12 +136,20 @@ def crowds(script: StoryScript, budget: int) -> Iterator[Finding]:
 
 
 def repeats(script: StoryScript) -> Iterator[Finding]:
-    """``same-prompt``: the same words give nearly the same shot."""
+    """``same-prompt``: the same words give nearly the same shot, also in another framing."""
+    first: dict[frozenset[str], str] = {}
     previous = ("", "")
     for shot_id, shot in all_shots(script):
+        content = told_content(shot.prompt)
         if shot.prompt == previous[1]:
             reason = f"has the same prompt as shot {previous[0]}"
             yield Finding(shot_id, "same-prompt", Severity.WARNING, reason, "say what is different, or drop one")
+        elif content in first:
+            reason = f"tells nothing but what shot {first[content]} tells, in another framing"
+            advice = "tell what happens next, or drop one"
+            yield Finding(shot_id, "same-prompt", Severity.WARNING, reason, advice)
+        if content:
+            first.setdefault(content, shot_id)
         previous = (shot_id, shot.prompt)
 
 

@@ -14,8 +14,11 @@ from pydantic import JsonValue
 from storymem.errors import PluginError, ScriptError
 from storymem.interfaces import Brief, ScriptFormat, ScriptPlanner
 from storymem.plugin import Kind, PluginHost
+from storymem.script import yaml_notation
 from storymem.script.edits import with_ids
+from storymem.script.keeping import edited_yaml
 from storymem.script.loader import parse_script
+from storymem.script.mending import mend_data
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_name, reference_path
 from storymem.script.revision import ScriptReviser
@@ -95,21 +98,23 @@ def convert(script: StoryScript, to: str, host: PluginHost) -> tuple[JsonValue, 
     return target.dump(script)
 
 
-def first_shot_mended(data: JsonValue) -> tuple[JsonValue, bool]:
-    """Return parsed data with its first shot a cut, and whether it was none before.
+def edited(path: Path, text: str, data: tuple[JsonValue, JsonValue], script: StoryScript, host: PluginHost) -> str:
+    """Return the text of a YAML script with changes made in it, and all else kept.
 
-    Such a script does not load, so this is mended before loading. Knows the two ways in which forms write cuts:
-    a key of the shot, and a list beside the prompts.
+    Args:
+        path: The file, for its form.
+        text: Its content.
+        data: The script's data in that form before and after.
+        script: What the new text must read as.
+        host: For the forms.
+
+    Raises:
+        ScriptError: The text cannot be edited without a loss.
     """
-    scene = _item(_item(data, "scenes"), 0)
-    shot, cuts = _item(_item(scene, "shots"), 0), _item(scene, "cut")
-    if isinstance(shot, dict) and _denied(shot.get("cut")):
-        shot["cut"] = True
-        return data, True
-    if isinstance(cuts, list) and cuts and _denied(cuts[0]):
-        cuts[0] = True
-        return data, True
-    return data, False
+    changed = edited_yaml(text, *data, prepare=mend_data)
+    if parse_script(yaml_notation.loads(changed), path, host)[1] != script:
+        raise ScriptError("cannot be edited with its layout kept")
+    return changed
 
 
 def rebased(script: StoryScript, old: Path, new: Path) -> StoryScript:
@@ -151,13 +156,3 @@ def _rebased_entity(entity: Entity, old: Path, new: Path) -> Entity:
     pictures = (reference_path(old, entity.id, reference) for reference in entity.references)
     moved = tuple(reference_name(new, entity.id, picture) for picture in pictures)
     return entity.model_copy(update={"references": moved}) if moved else entity
-
-
-def _item(data: JsonValue, key: str | int) -> JsonValue:
-    if isinstance(key, str):
-        return data.get(key) if isinstance(data, dict) else None
-    return data[key] if isinstance(data, list) and len(data) > key else None
-
-
-def _denied(value: JsonValue) -> bool:
-    return value is False or (isinstance(value, str) and value.strip().lower() == "false")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +17,7 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from storymem.errors import ScriptError
+from storymem.script.parsing import unwritable
 from storymem.values.script import StoryScript
 
 #: Control characters and line breaks other than \\n.
@@ -30,12 +33,21 @@ def to_text(data: JsonValue, suffix: str) -> str:
     """Return plain data in the notation that a file suffix names.
 
     Raises:
-        ScriptError: The suffix is unknown, or the notation cannot hold the data (TOML has no null).
+        ScriptError: The suffix is unknown, or the notation cannot hold the data: TOML has no null, and none has
+            infinite numbers or text that is not Unicode.
     """
     writer = _WRITERS.get(suffix.lower())
     if writer is None:
         raise ScriptError(f"unknown file type {suffix!r}; use {', '.join(sorted(_WRITERS))}")
+    if problem := unwritable(data):
+        raise ScriptError(problem)
     return writer(data)
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise :class:`ScriptError` if a file is there already and may not be written over."""
+    if not force and os.path.lexists(path):
+        raise ScriptError(f"{path}: exists; choose another file, or add --force to write over it")
 
 
 def check_suffix(path: Path) -> None:
@@ -61,19 +73,30 @@ def write_data(path: Path, data: JsonValue) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text beside ``path`` and rename it, so that a killed process leaves the old file whole.
 
+    A file that is there keeps its permissions; a link is kept, and the file that it leads to is replaced.
+
     Raises:
         ScriptError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        target = path.resolve() if path.is_symlink() else path
+        # A short name of our own: one made of the target's could be too long for the file system.
+        temporary = target.with_name(f".storymem-{os.getpid()}-{secrets.token_hex(4)}.tmp")
         try:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-            temporary.replace(path)
+            with temporary.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ScriptError(f"{path}: cannot be written: {error.strerror}") from error
+    except UnicodeEncodeError as error:
+        raise ScriptError(f"{path}: cannot be written: not Unicode text at character {error.start}") from error
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError to pathlib
+        raise ScriptError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_script(path: Path, script: StoryScript) -> None:

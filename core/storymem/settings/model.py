@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from storymem.values.script import Seed
+from storymem.numbers import size_pair
+from storymem.values.script import Count, Seed
 
 
 class PluginChoice(BaseModel):
@@ -41,16 +41,8 @@ class PluginChoice(BaseModel):
         return {"name": self.name, **self.settings}
 
 
-def _size(value: Any) -> Any:
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
-        if match is None:
-            raise ValueError(f"{value!r} must be WIDTHxHEIGHT, such as 832x480")
-        return int(match[1]), int(match[2])
-    return tuple(value) if isinstance(value, list) else value
-
-
-Size = Annotated[tuple[int, int], BeforeValidator(_size)]
+_Side = Annotated[int, Field(ge=1, le=99_999)]
+Size = Annotated[tuple[_Side, _Side], BeforeValidator(size_pair)]
 
 
 class AcceptSettings(BaseModel):
@@ -87,9 +79,9 @@ class RunSettings(BaseModel):
         library: Folder of the cast library: entities that stories share, with their pictures; None for none.
         cut: Transition into shots that are cuts and name no transition.
         continuation: Transition into shots that are not cuts and name no transition.
-        size: (width, height) in pixels, or ``"832x480"``; None for the backbone's default.
+        size: (width, height) in pixels, or ``"832x480"``, ``"832*480"``; None for the backbone's default.
         frames: Frames per shot; None for the backbone's default.
-        seed: Story seed; None for the script's.
+        seed: Story seed, 0 .. 2**64-1; -1 draws one; None for the script's.
         executor: Where shots are made.
         workers: How many shots may be made side by side. Never changes the result.
         shot_timeout: Seconds after which a shot is given up; None for no limit.
@@ -103,7 +95,7 @@ class RunSettings(BaseModel):
 
     backbone: PluginChoice
     policy: PluginChoice
-    budget: Annotated[int, Field(ge=0, le=1000)] = 8
+    budget: Annotated[Count, Field(ge=0, le=1000)] = 8
     selector: PluginChoice
     filters: tuple[PluginChoice, ...]
     encoder: PluginChoice | None = None
@@ -113,10 +105,10 @@ class RunSettings(BaseModel):
     cut: PluginChoice
     continuation: PluginChoice
     size: Size | None = None
-    frames: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    frames: Annotated[Count, Field(ge=1, le=100_000)] | None = None
     seed: Seed | None = None
     executor: PluginChoice
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    workers: Annotated[Count, Field(ge=1, le=256)] = 1
     shot_timeout: Annotated[float, Field(gt=0)] | None = None
     master: Literal["lossless", "small"] = "lossless"
     crf: Annotated[int, Field(ge=0, le=51)] = 18

@@ -5,7 +5,6 @@ Every key remembers its source, so that ``storymem config`` can say why a value 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from storymem.errors import SettingsError
+from storymem.numbers import DRAW, seed_number, whole_or_none
+from storymem.script import toml_notation
 from storymem.settings.model import CHOICE_KEYS, RunSettings
 from storymem.validation import describe
 
@@ -66,10 +67,10 @@ def file_layer(path: Path) -> Layer:
         SettingsError: The file is missing or is not TOML.
     """
     try:
-        return Layer(str(path), tomllib.loads(path.read_text("utf-8")))
+        return Layer(str(path), toml_notation.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: settings file does not exist") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: cannot be read as TOML: {error}") from error
 
 
@@ -102,7 +103,7 @@ def parse_value(text: str) -> Any:
     if text.strip().lower() == "none":
         return None
     try:
-        table = tomllib.loads(f"value = {text}")
+        table = toml_notation.loads(f"value = {text}")
     except (ValueError, RecursionError):  # also numbers of thousands of digits
         return text
     return table["value"] if len(table) == 1 else text
@@ -110,6 +111,8 @@ def parse_value(text: str) -> Any:
 
 def resolve(layers: Sequence[Layer], catalogue: Catalogue, suggest: bool = True) -> Resolved:
     """Merge layers, later ones winning, over what the chosen backbone suggests, and validate the result.
+
+    A seed of -1 is drawn here, once, and is part of ``explicit`` from then on: a run records it, and resumes with it.
 
     Args:
         layers: Sources, the weakest first.
@@ -119,7 +122,7 @@ def resolve(layers: Sequence[Layer], catalogue: Catalogue, suggest: bool = True)
     Raises:
         SettingsError: Names the key, the reason, and the source of the bad value.
     """
-    defaults = catalogue.defaults()
+    defaults, layers = catalogue.defaults(), _with_drawn_seeds(layers)
     explicit, _ = _merge(layers, defaults)
     backbone = explicit.get("backbone")
     name = str((backbone.get("name") if isinstance(backbone, dict) else None) or defaults.get("backbone"))
@@ -139,6 +142,20 @@ def _filled(merged: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str,
     if isinstance(accept, Mapping) and not accept.get("filters"):
         filled["accept"] = {**accept, "filters": defaults.get("accept.filters", [])}
     return filled
+
+
+def _with_drawn_seeds(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers with -1 replaced by the seed of a layer below, as of the run folder, or else by a new one."""
+    known: Any = None
+    drawn: list[Layer] = []
+    for layer in layers:
+        if whole_or_none(layer.values.get("seed")) == DRAW:
+            known = seed_number(DRAW) if known is None else known
+            drawn.append(Layer(layer.source, {**layer.values, "seed": known}))
+        else:
+            known = layer.values.get("seed", known)
+            drawn.append(layer)
+    return drawn
 
 
 def _merge(layers: Sequence[Layer], defaults: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -18,17 +20,23 @@ from pydantic import (
 )
 
 from storymem.errors import ScriptError
+from storymem.numbers import seed_number, whole_number
+from storymem.text import composed
 from storymem.validation import describe
 
 MAX_PROMPT = 20_000  #: characters; far beyond the 512 tokens any current text encoder reads
 MAX_SHOTS = 100_000
+MAX_ENTITIES = 10_000
 #: Without leading zeros: 1.2 and 01.02 would be two shots under one file name.
 SHOT_ID = re.compile(r"(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})[a-z]?")
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT)]
 Text = Annotated[str, StringConstraints(max_length=MAX_PROMPT)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+#: In NFC, so that the same letters are the same name however a file or a keyboard composes them.
+Name = Annotated[str, AfterValidator(composed), StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+#: A whole number in any form, 0 .. 2**64-1; -1 draws one.
+Seed = Annotated[int, BeforeValidator(seed_number)]
+Count = Annotated[int, BeforeValidator(whole_number)]
 
 
 class _Model(BaseModel):
@@ -56,7 +64,7 @@ class Entity(_Model):
     """
 
     id: Name
-    name: str = ""
+    name: Annotated[str, AfterValidator(composed)] = ""
     kind: Annotated[EntityKind, Field(strict=False)] = EntityKind.CHARACTER
     look: Text = ""
     references: tuple[str, ...] = Field(default=(), strict=False)
@@ -83,7 +91,7 @@ class ShotOverrides(_Model):
         backbone: Backbone settings that the backbone lets a shot change.
     """
 
-    budget: Annotated[int, Field(ge=0)] | None = None
+    budget: Annotated[Count, Field(ge=0)] | None = None
     negative_prompt: Text | None = None
     backbone: dict[str, JsonValue] = Field(default_factory=dict)
 
@@ -98,7 +106,7 @@ class Shot(_Model):
         entities: Ids of the entities it shows.
         transition: The way into this shot; None for the run's default.
         frames: Number of frames; None for the run's default.
-        seed: Fixed seed; None derives one from the story seed and the id.
+        seed: Fixed seed, 0 .. 2**64-1; None derives one from the story seed and the id.
         overrides: Run settings changed for this shot alone.
     """
 
@@ -107,7 +115,7 @@ class Shot(_Model):
     cut: bool = True
     entities: tuple[Name, ...] = Field(default=(), strict=False)
     transition: TransitionChoice | None = None
-    frames: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    frames: Annotated[Count, Field(ge=1, le=100_000)] | None = None
     seed: Seed | None = None
     overrides: ShotOverrides = ShotOverrides()
 
@@ -145,7 +153,7 @@ class StoryScript(_Model):
         overview: The story in a few sentences.
         style: Added to every prompt.
         negative_prompt: What to avoid in every shot; None for the backbone's default.
-        seed: Story seed, from which shot seeds derive.
+        seed: Story seed, from which shot seeds derive. -1, as elsewhere, draws one.
         entities: What recurs.
         scenes: In story order.
         metadata: Anything the framework should carry but not read, such as a planner's provenance.
@@ -200,6 +208,8 @@ class StoryScript(_Model):
 
 
 def _check_entity_ids(script: StoryScript) -> None:
+    if len(script.entities) > MAX_ENTITIES:
+        raise ValueError(f"entities: {len(script.entities)}; at most {MAX_ENTITIES}")
     seen: set[str] = set()
     for index, entity in enumerate(script.entities):
         if entity.id in seen:

@@ -13,9 +13,10 @@ from pydantic import JsonValue
 
 from storymem.interfaces import ScriptFormat
 from storymem.script.loader import validate_script
+from storymem.text import composed
 from storymem.values.script import Entity, EntityKind, StoryScript
 from storymem_plugins.formats.reading import Node
-from storymem_plugins.formats.st_bench import carried, dump_story, has_any, has_video_prompts, story
+from storymem_plugins.formats.st_bench import carried, dump_story, has_any, has_video_prompts, prompts_of, story
 
 METADATA = "entitybench"
 _STORY_KEYS = frozenset({"story_name", "story_overview", "scenes", "entity_schedule", "entity_descriptions"})
@@ -27,7 +28,7 @@ _KIND_OF_LABEL = {
     "location": EntityKind.PLACE,
     "object": EntityKind.OBJECT,
 }
-_LABELLED = "labels"
+_LABELLED, _MERGED = "labels", "merged"
 
 Schedule = dict[str, dict[str, list[str]]]
 
@@ -47,25 +48,24 @@ class EntityBench(ScriptFormat):
             root,
             lambda scene, index, prompt: {
                 "prompt": prompt,
-                "entities": _seen(schedule.get(f"{scene.field('scene_num').number()}:{index + 1}", {})),
+                "entities": _seen(schedule.get(f"{_number(scene)}:{index + 1}", {})),
             },
         )
         _check_schedule(root)
-        entities, labels = _entities(root, schedule)
-        native["entities"] = entities
+        native["entities"], registry = _entities(root, schedule)
         extra = carried(root, METADATA, _STORY_KEYS).get(METADATA)
-        native["metadata"] = {METADATA: {**(extra if isinstance(extra, dict) else {}), _LABELLED: labels}}
+        native["metadata"] = {METADATA: {**(extra if isinstance(extra, dict) else {}), **registry}}
         return validate_script(native, source)
 
     def dump(self, script: StoryScript) -> tuple[JsonValue, list[str]]:
         """Return EntityBench data; a style entity and what ST-Bench cannot hold are lost."""
         data, losses = dump_story(script, METADATA)
-        labels = data.pop(_LABELLED, {})
+        labels, merged = (_table(data.pop(key, {})) for key in (_LABELLED, _MERGED))
         known = {entity.id: entity for entity in script.entities}
         counts = {"_num_scenes": len(script.scenes), "_num_shots": sum(len(s.shots) for s in script.scenes)}
         data.update({key: count for key, count in counts.items() if key in data})
         data["entity_schedule"] = _dump_schedule(script, known)
-        data["entity_descriptions"] = _dump_registry(script, labels if isinstance(labels, dict) else {})
+        data["entity_descriptions"] = _dump_registry(script, labels, merged)
         losses += [f"style entity {e.id!r}" for e in script.entities if e.kind is EntityKind.STYLE]
         losses += [f"id {e.id!r} (its name {e.name!r} is kept)" for e in script.entities if e.name not in ("", e.id)]
         return data, losses
@@ -74,7 +74,7 @@ class EntityBench(ScriptFormat):
 def _schedule(root: Node) -> Schedule:
     """Return names by column by ``scene:shot``."""
     return {
-        key: {column: [name.prompt() for name in names] for column, names in _columns(row).items()}
+        key: {column: [composed(name.prompt()) for name in names] for column, names in _columns(row).items()}
         for key, row in root.field("entity_schedule").fields().items()
     }
 
@@ -93,9 +93,7 @@ def _seen(row: dict[str, list[str]]) -> list[JsonValue]:
 def _check_schedule(root: Node) -> None:
     """Fail on rows for shots that are not there; such a file was cut or mixed up."""
     shots = {
-        f"{scene.field('scene_num').number()}:{index + 1}"
-        for scene in root.field("scenes")
-        for index in range(len(scene.field("video_prompts").items()))
+        f"{_number(scene)}:{index + 1}" for scene in root.field("scenes") for index in range(len(prompts_of(scene)))
     }
     for key, row in root.field("entity_schedule").fields().items():
         if key not in shots:
@@ -103,23 +101,41 @@ def _check_schedule(root: Node) -> None:
 
 
 def _entities(root: Node, schedule: Schedule) -> tuple[list[JsonValue], dict[str, JsonValue]]:
-    """Return entity data, registry first, and each described entity's label."""
+    """Return entity data, registry first, and what writing the registry again needs.
+
+    A name that two labels describe is one entity, since the schedule tells entities by name alone: the first
+    description is its look, and the others are kept by their labels.
+    """
     kinds = {
         name: kind for row in schedule.values() for column, kind in COLUMNS.items() for name in row.get(column, [])
     }
     found: dict[str, JsonValue] = {}
     labels: dict[str, JsonValue] = {}
+    merged: dict[str, JsonValue] = {}
     registry = root.optional("entity_descriptions")
     for label, entry in (registry.fields() if registry else {}).items():
-        name, look = entry.field("name").prompt(), entry.optional("description")
+        name, look = composed(entry.field("name").prompt()), entry.optional("description")
+        told = look.text() if look else ""
         if name in found:
-            entry.fail(f"{name!r} is described twice")
+            entry.warn(f"{name!r} is described twice; it is one entity, with the look of {labels[name]!r}")
+            merged[label] = {"name": name, "description": told}
+            continue
         kind = kinds.get(name) or _KIND_OF_LABEL.get(label.partition(" ")[0].lower(), EntityKind.OBJECT)
-        found[name] = {"id": name, "kind": kind, "look": look.text() if look else ""}
+        found[name] = {"id": name, "kind": kind, "look": told}
         labels[name] = label
     for name, kind in kinds.items():
         found.setdefault(name, {"id": name, "kind": kind})
-    return list(found.values()), labels
+    return list(found.values()), {_LABELLED: labels, **({_MERGED: merged} if merged else {})}
+
+
+def _number(scene: Node) -> int:
+    """Return a scene's number, by which the schedule calls it; its place in the file if it has none."""
+    number = scene.optional("scene_num")
+    return number.number() if number else int(scene.path.rpartition(".")[2]) + 1
+
+
+def _table(value: JsonValue) -> dict[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
 
 
 def _dump_schedule(script: StoryScript, known: dict[str, Entity]) -> dict[str, JsonValue]:
@@ -133,12 +149,20 @@ def _dump_schedule(script: StoryScript, known: dict[str, Entity]) -> dict[str, J
     return rows
 
 
-def _dump_registry(script: StoryScript, labels: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _dump_registry(
+    script: StoryScript, labels: dict[str, JsonValue], merged: dict[str, JsonValue]
+) -> dict[str, JsonValue]:
     registry: dict[str, JsonValue] = {}
     for entity in script.entities:
         if entity.kind in _LABELS and (entity.look or entity.id in labels):
-            label = str(labels.get(entity.id) or _free_label(_LABELS[entity.kind], [*registry, *labels.values()]))
+            taken = [*registry, *labels.values(), *merged]
+            label = str(labels.get(entity.id) or _free_label(_LABELS[entity.kind], taken))
             registry[label] = {"name": entity.label, "label": label, "description": entity.look}
+            registry |= {
+                other: {"name": entity.label, "label": other, "description": _table(entry).get("description", "")}
+                for other, entry in merged.items()
+                if _table(entry).get("name") == entity.id
+            }
     return registry
 
 

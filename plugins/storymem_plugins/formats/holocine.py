@@ -22,7 +22,7 @@ from storymem_plugins.formats.reading import Node, first_of
 from storymem_plugins.formats.tags import entity, looks_after_tags, shown, tags_in
 
 METADATA = "holocine"
-_GLOBAL, _PER_SHOT, _CUT = "[global caption]", "[per shot caption]", "[shot cut]"
+_GLOBAL, PER_SHOT, _CUT = "[global caption]", "[per shot caption]", "[shot cut]"
 _IS = re.compile(r"\s*(?:,|:|\(|is\b|-)\s*(?:is\s+)?(?:an?\s+|the\s+)?", re.IGNORECASE)
 
 
@@ -32,7 +32,7 @@ class HoloCine(ScriptFormat):
     def detect(self, data: JsonValue) -> bool:
         """Whether it has ``shot_captions``, or is a string with HoloCine's marks."""
         if isinstance(data, str):
-            return _PER_SHOT in data
+            return PER_SHOT in data
         return first_of(data, "shot_captions") is not None or _marked(data)
 
     def parse(self, data: JsonValue, source: Path) -> StoryScript:
@@ -77,7 +77,7 @@ class HoloCine(ScriptFormat):
 
 def _marked(data: JsonValue) -> bool:
     prompt = first_of(data, "prompt")
-    return isinstance(prompt, str) and _PER_SHOT in prompt
+    return isinstance(prompt, str) and PER_SHOT in prompt
 
 
 def _table(root: Node) -> JsonValue:
@@ -93,9 +93,9 @@ def _table(root: Node) -> JsonValue:
 def _split(marked: Node) -> dict[str, JsonValue]:
     """Split the string form at its marks."""
     text = marked.text(1_000_000)
-    before, _, after = text.partition(_PER_SHOT)
-    if _PER_SHOT in after:
-        marked.fail(f"{_PER_SHOT} is there twice")
+    before, _, after = text.partition(PER_SHOT)
+    if PER_SHOT in after:
+        marked.fail(f"{PER_SHOT} is there twice")
     story = before.replace(_GLOBAL, "", 1).strip()
     captions: list[JsonValue] = [caption.strip().strip("|").strip() for caption in after.split(_CUT)]
     return {"global_caption": story, "shot_captions": captions}

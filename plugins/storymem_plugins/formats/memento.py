@@ -14,7 +14,7 @@ from storymem.interfaces import ScriptFormat
 from storymem.script.loader import validate_script
 from storymem.values.script import StoryScript
 from storymem_plugins.formats.reading import Node
-from storymem_plugins.formats.st_bench import carried, dump_story, has_any, has_video_prompts, story
+from storymem_plugins.formats.st_bench import carried, dump_story, has_any, has_video_prompts, prompts_of, story
 from storymem_plugins.formats.tags import entity, looks_after_tags, shown, tags_in
 
 METADATA = "memento"
@@ -35,7 +35,7 @@ class Memento(ScriptFormat):
         root = Node(source, data)
         looks = _targets(root)
         for scene in root.field("scenes"):
-            for prompt in scene.field("video_prompts"):
+            for prompt in prompts_of(scene):
                 for tag, look in looks_after_tags(prompt.text(), _COLON).items():
                     looks.setdefault(tag, look)
                 for tag in tags_in(prompt.text()):

@@ -5,6 +5,7 @@ Knows nothing about scripts beyond the limits that their model sets; the formats
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,12 @@ from typing import NoReturn
 from pydantic import JsonValue
 
 from storymem.errors import ScriptError
+from storymem.numbers import whole_or_none
 from storymem.values.script import MAX_PROMPT
+
+_log = logging.getLogger("storymem.script")
+_TRUE = frozenset({"true", "yes", "y", "on", "1", "t"})
+_FALSE = frozenset({"false", "no", "n", "off", "0", "f"})
 
 _TYPES = {
     dict: "a table",
@@ -43,9 +49,15 @@ class Node:
 
     def fail(self, reason: str) -> NoReturn:
         """Raise :class:`ScriptError` with the file, this node's path and ``reason``."""
+        raise ScriptError(f"{self._where()}{reason}")
+
+    def warn(self, reason: str) -> None:
+        """Log what was read otherwise than it is written, with the file and this node's path."""
+        _log.warning("%s%s", self._where(), reason)
+
+    def _where(self) -> str:
         path = self.path if len(self.path) <= _LONGEST_PATH else f"{self.path[:_LONGEST_PATH]}..."
-        where = " ".join(f"{path}: ".split()) + " " if path else ""
-        raise ScriptError(f"{self.source}: {where}{reason}")
+        return f"{self.source}: " + (" ".join(f"{path}: ".split()) + " " if path else "")
 
     def fields(self) -> dict[str, Node]:
         """Return a table's values by key."""
@@ -62,8 +74,10 @@ class Node:
 
     def optional(self, key: str) -> Node | None:
         """Return a value of a table, or None if it is absent or null."""
-        found = self.fields().get(key)
-        return None if found is None or found.value is None else found
+        if not isinstance(self.value, dict):
+            self._wrong(dict)
+        value = self.value.get(key)
+        return None if value is None else self._child(key, value)
 
     def items(self) -> list[Node]:
         """Return a list's values."""
@@ -88,25 +102,24 @@ class Node:
         return self.text(limit).strip() or self.fail("must not be empty")
 
     def truth(self) -> bool:
-        """Return true or false; also accepts the texts ``"True"`` and ``"False"`` that some scripts use."""
+        """Return true or false; also accepts 1 and 0, and the words for both, such as ``"True"`` and ``"no"``."""
         if isinstance(self.value, bool):
             return self.value
-        word = self.value.strip().lower() if isinstance(self.value, str) else ""
-        if word not in ("true", "false"):
+        word = self.value.strip().lower() if isinstance(self.value, str) else str(whole_or_none(self.value))
+        if word not in _TRUE | _FALSE:
             self.fail(f"must be true or false, not {self._shown()}")
-        return word == "true"
+        return word in _TRUE
 
     def number(self) -> int:
-        """Return a whole number."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int):
+        """Return a whole number, in any form: 3, 3.0 or ``"3"``."""
+        number = whole_or_none(self.value)
+        if number is None:
             self._wrong(int)
-        return self.value
+        return number
 
-    def same_length(self, other: Node) -> None:
-        """Fail unless this list is as long as ``other``."""
-        mine, theirs = len(self.items()), len(other.items())
-        if mine != theirs:
-            self.fail(f"has {mine} entries, but {other.path} has {theirs}")
+    def size(self) -> int:
+        """Return the number of characters of a text, 0 for anything else."""
+        return len(self.value) if isinstance(self.value, str) else 0
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.items())
@@ -122,6 +135,18 @@ class Node:
             return _TYPES[type(self.value)]
         text = "null" if self.value is None else repr(self.value)
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def lines_of(root: Node) -> Iterator[Node]:
+    """Yield the lines of a text that are neither blank nor comments (``#``); their paths are ``line N``."""
+    text = root.text(root.size())
+    found = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            found = True
+            yield Node(root.source, line.strip(), f"line {number}")
+    if not found:
+        root.fail("holds no prompt")
 
 
 def first_of(data: JsonValue, *path: str | int) -> JsonValue:

@@ -8,9 +8,11 @@ from storymem_plugins.formats.holocine import HoloCine
 from storymem_plugins.formats.memento import Memento
 from storymem_plugins.formats.memflow import MemFlow
 from storymem_plugins.formats.native import Native
+from storymem_plugins.formats.prompts import PromptList
 from storymem_plugins.formats.st_bench import StBench
 from storymem_plugins.formats.vimax import ViMax
 from storymem_plugins.formats.vistorybench import ViStoryBench
+from storymem_plugins.formats.wan2gp import Wan2GP
 
 
 @hookimpl
@@ -24,3 +26,5 @@ def storymem_script_formats(register: Register) -> None:
     register("vistorybench", ViStoryBench)
     register("holocine", HoloCine)
     register("memflow", MemFlow)
+    register("prompts", PromptList)
+    register("wan2gp", Wan2GP)

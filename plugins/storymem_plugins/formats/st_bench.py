@@ -65,7 +65,7 @@ def story(root: Node, shot: Callable[[Node, int, str], dict[str, JsonValue]]) ->
     """
     overview = root.optional("story_overview")
     return {
-        "title": root.field("story_name").prompt(200),
+        "title": _title(root),
         "overview": overview.text() if overview else "",
         "scenes": [
             {"shots": list(_shots(scene, shot, first=index == 0))}
@@ -74,18 +74,50 @@ def story(root: Node, shot: Callable[[Node, int, str], dict[str, JsonValue]]) ->
     }
 
 
+def _title(root: Node) -> str:
+    name = root.optional("story_name")
+    if name is not None:
+        return name.prompt(200)
+    title = root.source.stem[:200] or "untitled"
+    root.warn(f"has no story_name; the file's name, {title!r}, is the title")
+    return title
+
+
 def _shots(
     scene: Node, shot: Callable[[Node, int, str], dict[str, JsonValue]], *, first: bool
 ) -> Iterator[dict[str, JsonValue]]:
-    prompts, cuts = scene.field("video_prompts"), scene.field("cut")
-    cuts.same_length(prompts)
-    frames = scene.optional("first_frame_prompt")
-    if frames:
-        frames.same_length(prompts)
-    for index, (prompt, cut) in enumerate(zip(prompts.filled(), cuts, strict=True)):
-        if first and index == 0 and not cut.truth():
-            cut.fail("the first shot has nothing to continue; it must be a cut")
-        yield {**shot(scene, index, prompt.prompt()), "cut": cut.truth()}
+    prompts = prompts_of(scene)
+    for index, (prompt, cut) in enumerate(zip(prompts, _cuts(scene, len(prompts)), strict=True)):
+        if first and index == 0 and not cut:
+            (scene.optional("cut") or scene).fail("the first shot has nothing to continue; it must be a cut")
+        yield {**shot(scene, index, prompt.prompt()), "cut": cut}
+
+
+def prompts_of(scene: Node) -> list[Node]:
+    """Return a scene's prompts; a single one may stand without a list."""
+    prompts = scene.field("video_prompts")
+    return [prompts] if isinstance(prompts.value, str) else prompts.filled()
+
+
+def _cuts(scene: Node, count: int) -> list[bool]:
+    """Return whether each of ``count`` shots is a cut, where the file can only mean one thing."""
+    cuts = scene.optional("cut")
+    if cuts is None or cuts.value == []:
+        scene.warn(f"does not say which of its {count} shots are cuts; all are")
+        return [True] * count
+    if not isinstance(cuts.value, list):
+        truth = cuts.truth()
+        if not truth and count > 1:
+            cuts.fail(f"one value for {count} shots; give a list with one for each")
+        return [truth] * count
+    told = cuts.items()
+    if len(told) != count:
+        advice = "; storymem lint --fix makes the rest cuts" if len(told) < count else ""
+        cuts.fail(f"has {len(told)} entries, but {scene.path}.video_prompts has {count}{advice}")
+    for cut in told:
+        if cut.value is None:
+            cut.fail("is null; say whether the shot is a cut, or let storymem lint --fix make it one")
+    return [cut.truth() for cut in told]
 
 
 def carried(root: Node, name: str, story_keys: frozenset[str]) -> dict[str, JsonValue]:
@@ -97,6 +129,8 @@ def carried(root: Node, name: str, story_keys: frozenset[str]) -> dict[str, Json
         frames = scene.optional("first_frame_prompt")
         if frames:
             kept[FIRST_FRAMES] = [frame.text() for frame in frames]
+            if len(frames.items()) != len(prompts_of(scene)):
+                frames.warn(f"has {len(frames.items())} entries, but {scene.path}.video_prompts has another number")
         scenes.append(kept)
     if any(scenes):
         extra["scenes"] = scenes
@@ -109,19 +143,22 @@ def dump_story(script: StoryScript, name: str) -> tuple[dict[str, JsonValue], li
     extra = dict(extra) if isinstance(extra, dict) else {}
     kept = extra.pop("scenes", [])
     scenes: list[JsonValue] = []
+    dropped: list[str] = []
     for index, scene in enumerate(script.scenes):
         before = first_of(kept, index)
-        scenes.append(_dump_scene(index, scene.shots, before if isinstance(before, dict) else {}))
+        scenes.append(_dump_scene(index, scene.shots, before if isinstance(before, dict) else {}, dropped))
     data: dict[str, JsonValue] = {
         "story_name": script.title,
         "story_overview": script.overview,
         "scenes": scenes,
         **extra,
     }
-    return data, [*lost_by_story(script, keep={name}), *lost_by_shots(script, keeps={"cut", "entities"})]
+    return data, [*dropped, *lost_by_story(script, keep={name}), *lost_by_shots(script, keeps={"cut", "entities"})]
 
 
-def _dump_scene(index: int, shots: tuple[Shot, ...], kept: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _dump_scene(
+    index: int, shots: tuple[Shot, ...], kept: dict[str, JsonValue], dropped: list[str]
+) -> dict[str, JsonValue]:
     scene: dict[str, JsonValue] = {
         "scene_num": index + 1,
         "video_prompts": [shot.prompt for shot in shots],
@@ -129,6 +166,9 @@ def _dump_scene(index: int, shots: tuple[Shot, ...], kept: dict[str, JsonValue])
     }
     for key, value in kept.items():
         # Lists per shot hold only as long as no shot was added or removed.
+        name = "first_frame_prompt" if key == FIRST_FRAMES else key
         if not isinstance(value, list) or len(value) == len(shots):
-            scene["first_frame_prompt" if key == FIRST_FRAMES else key] = value
+            scene[name] = value
+        else:
+            dropped.append(f"{name} of scene {index + 1}, which has {len(value)} entries for {len(shots)} shots")
     return scene

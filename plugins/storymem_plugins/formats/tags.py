@@ -11,6 +11,7 @@ from storymem.values.script import EntityKind
 
 #: ``[Person A]``, ``[Animal B]``, ``[character1]``; not ``[shot cut]`` and the like, which name no entity.
 TAG = re.compile(r"\[(?P<word>[A-Za-z]+)(?P<space>\s?)(?P<mark>[A-Z]|\d{1,3})\]")
+_LOOK_END = re.compile(r"\[|;|\.(?:\s|$)|\n")
 _KINDS = {
     "place": EntityKind.PLACE,
     "location": EntityKind.PLACE,
@@ -43,14 +44,20 @@ def looks_after_tags(text: str, between: re.Pattern[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for match in TAG.finditer(text):
-        tag, rest = match.group()[1:-1], text[match.end() :]
-        joint = between.match(rest)
+        tag = match.group()[1:-1]
+        joint = between.match(text, match.end())
         if joint and tag not in found:
-            look = re.split(r"\[|;|\.(?:\s|$)|\n", rest[joint.end() :], maxsplit=1)[0]
-            look = re.sub(r"(?:,\s*|\s+)(?:and\s*)?$", "", look).strip(" ,.")
+            end = _LOOK_END.search(text, joint.end())
+            look = _without_and(text[joint.end() : end.start() if end else len(text)])
             if look:
                 found[tag] = look
     return found
+
+
+def _without_and(look: str) -> str:
+    look = look.strip(" ,.\t")
+    rest = look.removesuffix("and")
+    return rest.rstrip(" ,.\t") if rest != look and rest[-1:] in ("", " ", ",", "\t") else look
 
 
 def shown(prompt: str, known: Iterable[str]) -> list[JsonValue]:

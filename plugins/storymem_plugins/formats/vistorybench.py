@@ -17,7 +17,8 @@ from pydantic import Field, JsonValue
 
 from storymem.interfaces import PluginSettings, ScriptFormat
 from storymem.script.loader import validate_script
-from storymem.values.script import StoryScript
+from storymem.script.references import find_file
+from storymem.values.script import MAX_ENTITIES, StoryScript
 from storymem_plugins.formats.reading import Node, first_of
 
 METADATA = "vistorybench"
@@ -53,6 +54,8 @@ class ViStoryBench(ScriptFormat[ViStoryBenchSettings]):
         """
         root = Node(source, data)
         cast = root.field("Characters").fields()
+        if len(cast) > MAX_ENTITIES:  # each costs a look at the disk
+            root.field("Characters").fail(f"has {len(cast)} characters; at most {MAX_ENTITIES}")
         names = self._names(cast)
         extras: dict[str, JsonValue] = {}
         scenes: list[JsonValue] = []
@@ -127,12 +130,12 @@ class ViStoryBench(ScriptFormat[ViStoryBenchSettings]):
 
 def _pictures(node: Node, key: str, source: Path, most: int) -> list[JsonValue]:
     """Return a character's pictures, by name, relative to the script."""
-    root = (source.parent / "image").resolve()
     try:
-        folder = (root / key).resolve()
+        root = (source.parent / "image").resolve()
+        folder = find_file(root, key)
         inside = folder.is_relative_to(root) and folder != root
         names = sorted(path.name for path in folder.iterdir()) if inside and folder.is_dir() else []
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):
         node.fail("this key is no folder name, or the folder cannot be read")
     if not inside:
         node.fail("this key leads out of the folder of reference pictures")

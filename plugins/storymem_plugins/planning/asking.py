@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -14,12 +14,12 @@ from storymem.validation import describe
 from storymem_plugins.planning.answers import schema_of
 from storymem_plugins.planning.cache import AnswerCache, question_key
 from storymem_plugins.planning.chat import ChatModel, JsonSchema, Message, Question, Reply
+from storymem_plugins.planning.echoing import echoed
 from storymem_plugins.planning.errors import PlanError
+from storymem_plugins.planning.repairing import SYNTAX, Unclear, read_answer
 from storymem_plugins.planning.settings import ModelPlannerSettings
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
-_FENCE = re.compile(r"^\s*```(?:json)?\s*\n?(?P<body>.*?)\n?\s*```\s*$", re.DOTALL)
-_THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 #: So much of a bad answer goes back to the model.
 _RETURNED = 6000
 
@@ -34,6 +34,7 @@ class Usage:
         repairs: Answers that did not validate and went back.
         tokens_in: Tokens read.
         tokens_out: Tokens written.
+        repaired: What was read otherwise than it was written, by stage.
     """
 
     calls: int = 0
@@ -41,12 +42,18 @@ class Usage:
     repairs: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    repaired: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, reply: Reply) -> None:
         """Count one reply."""
         self.calls += 1
         self.tokens_in += reply.tokens_in
         self.tokens_out += reply.tokens_out
+
+    def read_as(self) -> dict[str, JsonValue]:
+        """Return what was repaired, for a script's provenance; empty if nothing was."""
+        repaired: dict[str, JsonValue] = {stage: list[JsonValue](kinds) for stage, kinds in self.repaired.items()}
+        return {"read_as": repaired} if repaired else {}
 
     def to_json(self, price_in: float = 0, price_out: float = 0) -> dict[str, JsonValue]:
         """Return the counts, and the cost where prices (per million tokens) are known."""
@@ -109,7 +116,7 @@ class Asker:
         question = self._question(messages, schema or schema_of(answer), 0)
         key = question_key(self.model.identity, question)
         kept = self.cache.get(key)
-        if kept is not None and not isinstance(valid := _validated(kept, answer, check), str):
+        if kept is not None and not isinstance(valid := self._validated(stage, kept, question, answer, check), str):
             self.usage.cached += 1
             return valid
         return self._asked(stage, question, key, answer, check)
@@ -129,11 +136,11 @@ class Asker:
             reply = self.model.ask(question, lambda count: self.progress(f"{stage}: {count} characters"))
             self.usage.add(reply)
             raw.append(reply.text)
-            valid = _validated(reply.text, answer, check)
-            if not isinstance(valid, str):
+            valid = self._validated(stage, reply.text, first, answer, check)
+            if not isinstance(valid, str) and not (reply.cut_short and SYNTAX in self.usage.repaired.get(stage, ())):
                 self.cache.put(key, reply.text)
                 return valid
-            problem = _explained(valid, reply)
+            problem = _explained(valid if isinstance(valid, str) else "it may be incomplete", reply)
             if attempt < self.settings.repairs:
                 self.usage.repairs += 1
                 self.progress(f"{stage}: repair {attempt + 1}: {problem}")
@@ -143,6 +150,31 @@ class Asker:
             f"{stage}: no usable answer from {self.model.identity} in {len(raw)} tries; the last: {problem}; "
             f"the raw answers are in {path}; try a larger model or another seed, or plan without one: --planner outline"
         )
+
+    def _validated(
+        self,
+        stage: str,
+        text: str,
+        question: Question,
+        answer: type[AnswerT],
+        check: Callable[[AnswerT], None] | None,
+    ) -> AnswerT | str:
+        """Return the answer, or what is wrong with it."""
+        try:
+            data, repaired = read_answer(text, question.schema)
+            valid = answer.model_validate_json(json.dumps(data))
+            if words := echoed(valid, question.messages[0].content):
+                return f'"{words[:80]}" repeats the instructions instead of following them'
+            if check:
+                check(valid)
+        except ValidationError as error:
+            return describe(error)
+        except (ScriptError, Unclear) as error:
+            return str(error)
+        if repaired:
+            self.usage.repaired[stage] = repaired
+            self.progress(f"{stage}: the answer was repaired: {', '.join(repaired)}")
+        return valid
 
     def _question(self, messages: Sequence[Message], schema: JsonSchema, attempt: int) -> Question:
         seed = (self.seed + attempt) % 2**31
@@ -157,21 +189,6 @@ def _repair(first: Question, text: str, problem: str, attempt: int) -> Question:
         Message("user", f"That answer cannot be used: {problem}. Answer again, with the whole JSON and nothing else."),
     )
     return replace(first, messages=messages, seed=(first.seed + attempt) % 2**31)
-
-
-def _validated(text: str, answer: type[AnswerT], check: Callable[[AnswerT], None] | None) -> AnswerT | str:
-    """Return the answer, or what is wrong with it."""
-    body = _THINKING.sub("", text).strip()
-    fenced = _FENCE.match(body)
-    try:
-        valid = answer.model_validate_json(fenced["body"] if fenced else body)
-        if check:
-            check(valid)
-    except ValidationError as error:
-        return describe(error)
-    except ScriptError as error:
-        return str(error)
-    return valid
 
 
 def _explained(problem: str, reply: Reply) -> str:

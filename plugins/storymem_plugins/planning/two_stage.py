@@ -88,6 +88,7 @@ class ModelPlanner(ScriptPlanner[SettingsT]):
             "temperature": self.settings.temperature,
             "prompts": {**prompts},
             "usage": asker.usage.to_json(*self.prices()),
+            **asker.usage.read_as(),
         }
 
     def _report(self, asker: Asker) -> None:

@@ -59,18 +59,19 @@ def _beat(sentence: Sentence, cast: Sequence[Entity], before: Beat | None) -> Be
     shown = shown_in(sentence.text, cast)
     named = [entity for entity in shown if entity.kind is EntityKind.PLACE]
     seen = [entity for entity in shown if entity.kind is not EntityKind.PLACE]
-    place = named[0] if named else before.place if before else None
+    opens = sentence.opens or sentence.text.lower().startswith(TIME_JUMPS)
+    # A new part may be anywhere: where the last one was says nothing about it.
+    place = named[0] if named else before.place if before and not opens else None
     people = [entity for entity in seen if entity.kind is EntityKind.CHARACTER]
     meant = meant_by(sentence.text, people, before.recent if before else ())
     text, replaced = named_opening(sentence.text, meant)
     moved = bool(before and before.place and place != before.place)
-    jumps = sentence.text.lower().startswith(TIME_JUMPS)
     acting = tuple(dict.fromkeys((*meant, *people, *(before.recent if before else ()))))
     return Beat(
         text=text,
         cast=tuple(dict.fromkeys((*meant, *seen))),
         place=place,
-        opens=before is None or sentence.opens or moved or jumps,
+        opens=before is None or opens or moved,
         flows=replaced,
         title=sentence.title,
         recent=acting[:_REMEMBERED],

@@ -1,6 +1,7 @@
 """Finds who and what a story is about: listed nouns and capitalised names.
 
-English only; in other languages nothing is found and the story is cut without entities. Looks are taken from
+English only; in other languages nothing is found and the story is cut without entities. In German, where every noun
+has a capital, only those are names that the story calls so ("namens Mira"). Looks are taken from
 the story's own words ("a small red fox", "Mira, a young climber", "a keeper named Tomas"); none is made up.
 """
 
@@ -13,7 +14,15 @@ from itertools import islice
 
 from storymem.script.mentions import mentions
 from storymem.values.script import Entity, EntityKind
-from storymem_plugins.planning.outline.words import CHARACTERS, NOT_ADJECTIVES, NOT_NAMES, OBJECTS, PLACES
+from storymem_plugins.planning.outline.words import (
+    CHARACTERS,
+    ENGLISH,
+    GERMAN,
+    NOT_ADJECTIVES,
+    NOT_NAMES,
+    OBJECTS,
+    PLACES,
+)
 
 MAX_ENTITIES = 24
 MAX_NAME = 60  #: characters
@@ -25,6 +34,7 @@ _BARE = re.compile(r"\b(?:in|through|into|across|on|at|to)\s+(?P<noun>[a-z]+)\b"
 _NAME = re.compile(r"(?<![\w'\u2019-])[A-Z][a-z]+(?:\s+(?:of\s+)?[A-Z][a-z]+)*(?![\w-])")
 _APPOSITION = re.compile(r"(?<=[a-z]),\s+(?:a|an|the)\s+(?P<look>[^,.;:!?]{3,120})(?=[,.;:!?])")
 _NAMED = re.compile(r"\b(?:a|an|the)\s+(?P<look>[a-z][a-z -]{2,80}?)\s+(?:named|called)\s+(?=[A-Z])", re.IGNORECASE)
+_CALLED = re.compile(r"\b(?:namens|heißt|hieß|genannt|Namen)\s+(?P<name>[A-ZÄÖÜ][a-zäöüß]+)")
 _PLACE_BEFORE = re.compile(r"\b(?:in|at|to|from|near|towards?|outside|inside|into)\s+$", re.IGNORECASE)
 _LISTED = {
     **dict.fromkeys(OBJECTS, EntityKind.OBJECT),
@@ -50,6 +60,12 @@ def find_cast(sentences: Sequence[str], given: Sequence[Entity] = ()) -> list[En
 def shown_in(sentence: str, cast: Sequence[Entity]) -> list[Entity]:
     """Return the entities that a sentence names, in the order of the cast."""
     return [entity for entity in cast if mentions(sentence, entity) or mentions(sentence, _plural(entity))]
+
+
+def nouns_have_capitals(sentences: Sequence[str]) -> bool:
+    """Whether a story is German rather than English, by its function words."""
+    words = [word for sentence in sentences for word in re.findall(r"[^\W\d_]+", sentence.lower())]
+    return sum(word in GERMAN for word in words) > sum(word in ENGLISH for word in words)
 
 
 def kind_of(noun: str) -> EntityKind | None:
@@ -108,6 +124,10 @@ def _words_at(sentence: str, start: int) -> Iterator[re.Match[str]]:
 
 def _names(sentences: Sequence[str]) -> Iterator[Entity]:
     """Yield the 24 most frequent capitalised names that come twice, or once in mid-sentence."""
+    if nouns_have_capitals(sentences):
+        called = dict.fromkeys(match["name"] for sentence in sentences for match in _CALLED.finditer(sentence))
+        yield from (Entity(id=name) for name in list(called)[:MAX_ENTITIES])
+        return
     total: Counter[str] = Counter()
     inside: Counter[str] = Counter()
     located: Counter[str] = Counter()

@@ -18,7 +18,7 @@ from storymem_plugins.planning.dividing import allot, merge_down, split_evenly
 from storymem_plugins.planning.outline.beats import Beat, find_beats, scenes_of
 from storymem_plugins.planning.outline.cast import find_cast
 from storymem_plugins.planning.outline.clauses import clauses_of
-from storymem_plugins.planning.outline.sentences import Sentence, split_story
+from storymem_plugins.planning.outline.sentences import Sentence, split_story, split_title
 from storymem_plugins.planning.provenance import provenance, title_of
 
 MAX_WORDS = 60  #: of the story's own text in one prompt
@@ -40,7 +40,8 @@ class Outline(ScriptPlanner):
         Raises:
             ScriptError: The brief holds no sentence.
         """
-        sentences = _enough(split_story(brief.text), brief.shots)
+        title, text = split_title(brief.text)
+        sentences = _enough(split_story(text), brief.shots)
         if not sentences:
             raise ScriptError("the brief holds no words; say what the film is about")
         if brief.language.lower() != "english":
@@ -48,10 +49,12 @@ class Outline(ScriptPlanner):
         cast = find_cast([sentence.text for sentence in sentences], brief.cast)
         scenes = merge_down(scenes_of(find_beats(sentences, cast)), brief.shots)
         progress(f"{len(sentences)} sentences, {len(scenes)} scenes, {len(cast)} entities")
+        if short := _too_short(len(sentences), brief.shots):
+            progress(short)
         counts = allot([len(scene) for scene in scenes], brief.shots)
         absent = _never_named(brief.cast, scenes)
         made = [_scene(scene, count, absent) for scene, count in zip(scenes, counts, strict=True)]
-        return _with_looks(_script(brief, [s.text for s in sentences], cast, made))
+        return _with_looks(_script(brief, title, [s.text for s in sentences], cast, made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,18 @@ class _Draft:
             cut=self.cut,
             entities=tuple(entity.id for entity in self.shown),
         )
+
+
+def _too_short(told: int, shots: int) -> str:
+    """Return what to say and do if a story tells less than its film shows; empty if it tells enough."""
+    if told >= shots:
+        return ""
+    moments = "one moment" if told == 1 else f"{told} moments"
+    return (
+        f"the story tells {moments}, which cannot fill {shots} shots: {shots - told} of them show the same again in "
+        f"another framing; tell more, about a sentence a shot, ask for --shots {told}, or let a model make up the rest "
+        "with --planner llm"
+    )
 
 
 def _enough(sentences: list[Sentence], shots: int) -> list[Sentence]:
@@ -92,7 +107,9 @@ def _scene(beats: list[Beat], count: int, absent: Sequence[Entity]) -> Scene:
     ]
     drafts[0] = _Draft(drafts[0].text, drafts[0].framing, cut=True, shown=_unique(drafts[0].shown, absent))
     flowing = [drafts[0], *(_continued(before, after) for before, after in pairwise(drafts))]
-    place = next((beat.place.label for beat in beats if beat.place), "")
+    # Scenes that were joined for want of shots have no setting in common.
+    places = {beat.place.label for beat in beats if beat.place}
+    place = places.pop() if len(places) == 1 else ""
     return Scene(shots=tuple(draft.shot() for draft in flowing), title=beats[0].title[:200], setting=place)
 
 
@@ -146,14 +163,14 @@ def _never_named(given: Sequence[Entity], scenes: list[list[Beat]]) -> list[Enti
     return [entity for entity in given if entity.id not in named and entity.kind != "style"]
 
 
-def _script(brief: Brief, sentences: list[str], cast: list[Entity], scenes: list[Scene]) -> StoryScript:
+def _script(brief: Brief, title: str, sentences: list[str], cast: list[Entity], scenes: list[Scene]) -> StoryScript:
     shown = {name for scene in scenes for shot in scene.shots for name in shot.entities}
     given = {entity.id for entity in brief.cast}
     overview = ""
     for sentence in sentences[:3]:
         overview = f"{overview} {sentence}".strip() if len(overview) + len(sentence) < 500 else overview
     return StoryScript(
-        title=scenes[0].title or title_of(sentences[0]),
+        title=title[:200] or scenes[0].title or title_of(sentences[0]),
         overview=overview or sentences[0][:500],
         style=brief.style,
         seed=brief.seed,

@@ -16,8 +16,14 @@ _SPEECH = re.compile(
     r"\s+(?P<who>\w[^,.;:!?]{0,40})",
     re.I,
 )
-
-
+_TITLE_MARK = re.compile(r"^\s*(?:title|titel|titre|t[ií]tulo|titolo)\s*:\s*(?P<title>\S.*)$", re.I)
+_BYLINE = re.compile(r"^\s*(?:by|von|par|por|di)\s+[^.!?]{2,60}$", re.I)
+_RULE = re.compile(r"^\s*[=~_-]{3,}\s*$")
+_ENDS = re.compile(r"[.!?…。！？:;,][\"'”’)]*$")  # noqa: RUF001 - CJK full stops
+_SMALL = frozenset(
+    "a an and as at by for from in of on or the to with der die das und im von la le les de el y".split()  # noqa: SIM905
+)
+_TITLE_WORDS = 12  #: at most
 MAX_SENTENCE = 1000  #: characters; what is longer is no sentence
 
 
@@ -34,6 +40,39 @@ class Sentence:
     text: str
     opens: bool = False
     title: str = ""
+
+
+def split_title(text: str) -> tuple[str, str]:
+    """Return the title that a text begins with, empty if there is none, and the rest without byline.
+
+    A title is a first line that ends like no sentence and stands apart: marked (``Title: ...``), underlined,
+    followed by a blank line, or written with capitals.
+    """
+    lines = text.replace("\r\n", "\n").strip("\ufeff\n ").split("\n")
+    first, rest = lines[0].strip(), lines[1:]
+    marked = _TITLE_MARK.match(first)
+    if marked:
+        return _unquoted(marked["title"]), _body(rest)
+    if _HEADING.match(first) or not any(line.strip() for line in rest) or not _like_title(first):
+        return "", text
+    apart = not rest[0].strip() or _RULE.match(rest[0]) or _BYLINE.match(rest[0])
+    capitals = all(w[0].isupper() or w.lower() in _SMALL for w in re.findall(r"[^\W\d_]+", first))
+    return (_unquoted(first), _body(rest)) if apart or capitals else ("", text)
+
+
+def _like_title(line: str) -> bool:
+    return len(line.split()) <= _TITLE_WORDS and not _ENDS.search(line.strip("\"'“”„ "))
+
+
+def _body(lines: list[str]) -> str:
+    """Return what follows a title: without the line under it and without byline."""
+    while lines and (not lines[0].strip() or _RULE.match(lines[0]) or _BYLINE.match(lines[0])):
+        lines = lines[1:]
+    return "\n".join(lines)
+
+
+def _unquoted(title: str) -> str:
+    return title.strip().strip("\"'“”„#*_ ").strip()
 
 
 def split_story(text: str) -> list[Sentence]:

@@ -93,3 +93,9 @@ TIME_JUMPS = (
     "in the evening", "the same night", "one day", "one night", "one morning", "meanwhile", "by morning",
     "by nightfall", "when morning", "when night",
 )  # fmt: skip
+#: Function words that tell English from German, whose nouns are all written with a capital.
+ENGLISH = _set("the a an and of to in is was his her with on at it he she they from into for that by its their")
+GERMAN = _set(
+    "der die das den dem des ein eine einen einem einer eines und ist im mit auf von zu sich nicht er sie es ins am "
+    "aus bei nach vor über unter durch als dann ihr ihre sein seine war zum zur"
+)
