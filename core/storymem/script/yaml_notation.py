@@ -8,7 +8,7 @@ written as, so that ``1:2`` and ``no`` may be keys.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from storymem.errors import ScriptError
@@ -45,7 +45,8 @@ class _Builder:
         from yaml.resolver import Resolver
 
         self._yaml, self._events = yaml, events
-        self._resolve, self._constructor = Resolver().resolve, SafeConstructor()
+        resolve: Callable[..., str] = Resolver().resolve
+        self._resolve, self._constructor = resolve, SafeConstructor()
         self._count = 0
 
     def document(self) -> Any:
