@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from storymem.cli import convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show
+from storymem.cli import convert, doctor, evaluate, graph, lint, plan, plugins, portraits, render, runs, show
 from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
 
@@ -35,7 +35,7 @@ for _command in (
     runs.pin,
     runs.prune,
     runs.verify,
-    measure.measure,
+    evaluate.evaluate,
     show.config,
     doctor.doctor,
     plugins.plugins,
