@@ -324,7 +324,7 @@ def test_musiq_pads_like_tensorflow_and_standardises_kernels() -> None:
     convolution = musiq.StandardConv(2, 1, 1)
     convolution.weight.data = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1)
     out = convolution(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1))
-    assert float(out) == pytest.approx(-1 / (2**0.5 + 1e-5), abs=1e-5)
+    assert out.item() == pytest.approx(-1 / (2**0.5 + 1e-5), abs=1e-5)
 
 
 # -- RAFT -------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from storymem.storyboard import Storyboard
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".webp", ".gif")
 #: ``01_02``, ``001_002``, ``1.2`` and what follows them, as runs and EntityBench name clips of shots.
-_SHOT_FILE = re.compile(r"0*(\d+)[_.]0*(\d+)([a-z]?)(?![\w.])")
+_SHOT_FILE = re.compile(r"0*(\d+)[_.]0*(\d+)([a-z]?)(?![0-9A-Za-z.])")
 
 
 @contextmanager
