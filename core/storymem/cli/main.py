@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from storymem.cli import convert, doctor, evaluate, graph, lint, plan, plugins, portraits, render, runs, show
+from storymem.cli import compare, convert, doctor, evaluate, graph, lint, plan, plugins, portraits, render, runs, show
 from storymem.cli.extensions import ExtensibleGroup
 from storymem.errors import StoryMemError
 
@@ -36,6 +36,7 @@ for _command in (
     runs.prune,
     runs.verify,
     evaluate.evaluate,
+    compare.compare,
     show.config,
     doctor.doctor,
     plugins.plugins,
