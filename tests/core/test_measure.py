@@ -1,4 +1,4 @@
-"""Metrics on finished runs: what they see of the film, ``storymem measure``, and films that are not there."""
+"""Metrics on finished runs: what they see of the film, plain metrics in ``storymem evaluate``, missing films."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def stage(tmp_path: Path) -> GateStage:
 
 
 def measured(program: Program, stage: GateStage, *more: str) -> dict[str, float]:
-    done = program("measure", stage.folder(), "looks", "--plugin", GATE, "--json", *more, cwd=stage.root)
+    asked = ("--suite", "looks", "--plugin", GATE, "--json", "--no-cache", "--quiet")
+    done = program("evaluate", stage.folder(), *asked, *more, cwd=stage.root)
     assert done.returncode == 0, done.stderr
-    numbers: dict[str, float] = json.loads(done.stdout)["looks"]
-    return numbers
+    (film,) = json.loads(done.stdout)
+    return {column["column"]: column["film"] for column in film["columns"]}
 
 
 def seen(stage: GateStage) -> list[FinishedShot]:
@@ -101,8 +102,8 @@ def test_what_a_metric_reads_is_what_redo_made(stage: GateStage) -> None:
 # -- the command ----------------------------------------------------------------------------------------------
 
 
-def test_measure_prints_numbers_and_closes_the_metric(stage: GateStage, program: Program) -> None:
-    stage.render(with_references(stage), base=stage.root, budget=8, policy="sink_recent")
+def test_a_plain_metric_gives_numbers_for_the_film_and_is_closed(stage: GateStage, program: Program) -> None:
+    stage.render(with_references(stage), base=stage.root, budget=8)
     before = gate_module().Looks.closed
     numbers = measured(program, stage)
     assert gate_module().Looks.closed == before + 1
@@ -114,15 +115,11 @@ def test_measure_prints_numbers_and_closes_the_metric(stage: GateStage, program:
     assert (numbers["1.1.recalled"], numbers["1.1.references"]) == (3, 3)
     assert numbers["1.2.references"] + numbers["1.2.from_first"] == numbers["1.2.recalled"] > 3
     assert numbers["1.1.mean"] == pytest.approx(seen(stage)[0].clip.frames.mean())
-    plain = program("measure", stage.folder(), "looks", "--plugin", GATE, cwd=stage.root).stdout
-    assert [line.split() for line in plain.splitlines()] == [
-        [f"looks.{key}", f"{value:.4f}"] for key, value in numbers.items()
-    ]
 
 
 def test_an_unknown_metric_is_named(stage: GateStage, program: Program) -> None:
     stage.render(chain(1))
-    done = program("measure", stage.folder(), "look", "--plugin", GATE, cwd=stage.root)
+    done = program("evaluate", stage.folder(), "--suite", "look", "--plugin", GATE, cwd=stage.root)
     assert done.returncode == 3
     assert "unknown metric 'look': did you mean 'looks'?" in done.stderr
 
@@ -130,12 +127,15 @@ def test_an_unknown_metric_is_named(stage: GateStage, program: Program) -> None:
 # -- films that are not there -----------------------------------------------------------------------------------
 
 
-def test_an_unfinished_run_cannot_be_measured(stage: GateStage, program: Program) -> None:
+def test_of_an_unfinished_run_the_finished_shots_are_measured(stage: GateStage, program: Program) -> None:
     stage.render(chain(3), tiny={"fault": {"p2": "raise"}}, policy="none")
-    done = program("measure", stage.folder(), "looks", "--plugin", GATE, cwd=stage.root)
-    assert done.returncode == 5
-    assert "shots 1.2 are not finished; storymem resume" in done.stderr
-    assert "Traceback" not in done.stderr
+    with pytest.raises(RunStoreError, match=r"shots 1\.2 are not finished; storymem resume"):
+        seen(stage)
+    done = program("evaluate", stage.folder(), "--suite", "vbench", "--no-cache", "--json", "--quiet", cwd=stage.root)
+    assert done.returncode == 0, done.stderr
+    (film,) = json.loads(done.stdout)
+    assert film["shots"] == ["1.1", "1.3"]
+    assert "shots 1.2 are not finished; storymem resume; the finished ones are read from" in film["problems"][0]
 
 
 def test_a_shot_that_failed_after_a_change_is_not_measured_by_its_old_take(stage: GateStage) -> None:
@@ -161,8 +161,8 @@ def test_lost_files_are_one_clear_line(stage: GateStage, program: Program) -> No
 
 
 def test_a_folder_without_a_run_is_named(stage: GateStage, program: Program) -> None:
-    done = program("measure", stage.root / "nothing", "looks", "--plugin", GATE, cwd=stage.root)
-    assert done.returncode == 5
-    assert "nothing: is not a run folder" in done.stderr
+    done = program("evaluate", stage.root / "nothing", "--no-cache", cwd=stage.root)
+    assert done.returncode == 6
+    assert "nothing: does not exist; name a run folder, a folder of clips, or a film" in done.stderr
     with stage.store(write=True) as store, pytest.raises(RunStoreError, match="was never rendered into"):
         FinishedFilm(store)

@@ -122,7 +122,7 @@ def test_encoder_of_another_dimension(numbered, context_of, row_encoder, identit
     with pytest.raises(SettingsError) as caught:
         AestheticFilter(AestheticSettings(head=identity_head)).judge([0], shot)
     assert str(caught.value) == (
-        "filter aesthetic: head head.safetensors takes embeddings of 8 numbers, but encoder RowEncoder gives 5; "
+        "aesthetic head head.safetensors takes embeddings of 8 numbers, but encoder RowEncoder gives 5; "
         "use the encoder it was trained for"
     )
 
@@ -169,7 +169,7 @@ def test_bad_head_is_one_clear_line(tmp_path, capsys, name, write, says):
     with pytest.raises(SettingsError) as caught:
         PluginHost().build(Kind.FRAME_FILTER, "aesthetic", {"head": str(path)})
     message = str(caught.value)
-    assert message.startswith(f"filter aesthetic: head {path}: ")
+    assert message.startswith(f"aesthetic head {path}: ")
     assert says in message
     assert "\n" not in message
     assert capsys.readouterr().out == ""

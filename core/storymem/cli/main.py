@@ -10,11 +10,12 @@ import typer
 
 from storymem.cli import (
     cast,
+    compare,
     convert,
     doctor,
+    evaluate,
     graph,
     lint,
-    measure,
     plan,
     plugins,
     portraits,
@@ -53,7 +54,8 @@ for _command in (
     runs.film,
     runs.prune,
     runs.verify,
-    measure.measure,
+    evaluate.evaluate,
+    compare.compare,
     show.config,
     doctor.doctor,
     plugins.plugins,

@@ -4,12 +4,35 @@ Frames are uint8 RGB arrays (T, H, W, 3); no interface mentions torch.
 """
 
 from storymem.interfaces.backbone import Backbone, Capabilities, Progress
-from storymem.interfaces.encoder import ImageTextEncoder
+from storymem.interfaces.encoder import (
+    Box,
+    Detector,
+    EmbeddingScorer,
+    Encoder,
+    FaceEncoder,
+    ImageEncoder,
+    ImageScorer,
+    ImageTextEncoder,
+    ImageTextScorer,
+    MotionEstimator,
+    VideoTextEncoder,
+)
 from storymem.interfaces.events import EventSink
 from storymem.interfaces.executor import Executor, ShotWorker
 from storymem.interfaces.format import ScriptFormat
 from storymem.interfaces.memory import MemoryPolicy, MemoryStore, MemoryView
-from storymem.interfaces.metric import FilmView, FinishedShot, Metric
+from storymem.interfaces.metric import (
+    Column,
+    FeatureSource,
+    Film,
+    FilmView,
+    FinishedShot,
+    Measurement,
+    Metric,
+    MetricSuite,
+    Need,
+    Scope,
+)
 from storymem.interfaces.planner import Brief, ScriptPlanner
 from storymem.interfaces.plugin import (
     BuildPlugin,
@@ -29,33 +52,49 @@ from storymem.values.work import Rejection, ShotOutcome, ShotTask
 __all__ = [
     "QUALITY_SCORES",
     "Backbone",
+    "Box",
     "Brief",
     "BuildPlugin",
     "BuildsPlugins",
     "Capabilities",
     "Check",
     "ClipContext",
+    "Column",
+    "Detector",
+    "EmbeddingScorer",
+    "Encoder",
     "EventSink",
     "Executor",
+    "FaceEncoder",
+    "FeatureSource",
+    "Film",
     "FilmView",
     "FinishedShot",
     "FrameFilter",
     "FrameGate",
     "Handover",
+    "ImageEncoder",
+    "ImageScorer",
     "ImageTextEncoder",
+    "ImageTextScorer",
     "Keyframe",
     "KeyframeSelector",
+    "Measurement",
     "MemoryPolicy",
     "MemoryStore",
     "MemoryView",
     "Metric",
+    "MetricSuite",
     "Mode",
+    "MotionEstimator",
+    "Need",
     "NoSettings",
     "NotInFingerprint",
     "Plugin",
     "PluginSettings",
     "Progress",
     "Rejection",
+    "Scope",
     "ScriptFormat",
     "ScriptPlanner",
     "ShotOutcome",
@@ -65,4 +104,5 @@ __all__ = [
     "Subject",
     "Transition",
     "Verdict",
+    "VideoTextEncoder",
 ]

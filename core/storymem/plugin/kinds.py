@@ -7,10 +7,10 @@ from typing import Any
 
 from storymem.interfaces import (
     Backbone,
+    Encoder,
     EventSink,
     Executor,
     FrameFilter,
-    ImageTextEncoder,
     KeyframeSelector,
     MemoryPolicy,
     MemoryStore,
@@ -45,7 +45,7 @@ INTERFACES: dict[Kind, type[Plugin[Any]]] = {
     Kind.MEMORY_STORE: MemoryStore,
     Kind.KEYFRAME_SELECTOR: KeyframeSelector,
     Kind.FRAME_FILTER: FrameFilter,
-    Kind.ENCODER: ImageTextEncoder,
+    Kind.ENCODER: Encoder,
     Kind.TRANSITION: Transition,
     Kind.SCRIPT_PLANNER: ScriptPlanner,
     Kind.SCRIPT_FORMAT: ScriptFormat,

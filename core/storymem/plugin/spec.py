@@ -44,7 +44,7 @@ def storymem_frame_filters(register: Register) -> None:
 
 @hookspec
 def storymem_encoders(register: Register) -> None:
-    """Register image-text models: :class:`storymem.interfaces.ImageTextEncoder`."""
+    """Register models that look at pictures: :class:`storymem.interfaces.Encoder` and its subclasses."""
 
 
 @hookspec

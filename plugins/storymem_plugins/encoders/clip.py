@@ -33,6 +33,15 @@ class ClipEncoder(TowerEncoder[ClipSettings]):
         super().__init__(settings)
         self._folder: Path | None = None
 
+    def fingerprint(self) -> str:
+        """See :meth:`Plugin.fingerprint`."""
+        cut = "/cut" if self.settings.long_text == "cut" else ""
+        return super().fingerprint() + cut
+
+    def weights(self) -> Mapping[str, str]:
+        """See :meth:`Encoder.weights`."""
+        return {Path(self.settings.model).name: self.weights_hash()}
+
     def weights_hash(self) -> str:
         """See :meth:`TowerEncoder.weights_hash`."""
         folder = self._model_folder()
@@ -45,7 +54,7 @@ class ClipEncoder(TowerEncoder[ClipSettings]):
         model = _read_model(folder, dtype).to(device)
         config = model.config
         preprocessing = _preprocessing(folder, config, self.settings.fit)
-        texts = _TextTower(model, _read_tokenizer(folder), device)
+        texts = _TextTower(model, _read_tokenizer(folder), device, self.settings.long_text == "windows")
         return Towers(
             images=lambda pixels: model.get_image_features(pixel_values=pixels).pooler_output,
             texts=texts,
@@ -71,10 +80,10 @@ class _TextTower:
     embeddings are averaged, so that the end of a prompt counts too.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, device: torch.device) -> None:
+    def __init__(self, model: Any, tokenizer: Any, device: torch.device, windows: bool) -> None:
         self._model, self._tokenizer, self._device = model, tokenizer, device
         self._is_clip = model.config.model_type == "clip"
-        self._windows = bool(tokenizer.is_fast)  # the others cannot say where a window belongs: they cut
+        self._windows = windows and bool(tokenizer.is_fast)  # the others cannot say where a window belongs: they cut
         self._length = model.config.text_config.max_position_embeddings
 
     def __call__(self, texts: list[str]) -> Tensor:

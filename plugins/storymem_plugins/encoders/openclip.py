@@ -31,6 +31,10 @@ class OpenClipEncoder(TowerEncoder[OpenClipSettings]):
         super().__init__(settings)
         self._hash: str | None = None
 
+    def weights(self) -> Mapping[str, str]:
+        """See :meth:`Encoder.weights`."""
+        return {f"{self.settings.model} {self.settings.pretrained}": self.weights_hash()}
+
     def weights_hash(self) -> str:
         """See :meth:`TowerEncoder.weights_hash`; downloads what is not there yet."""
         if self._hash is None:

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from storymem_plugins.encoders.settings import Fit
+from storymem_plugins.extractors.pictures import middle, normalised, resized_shorter
+
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -22,8 +25,9 @@ class Preprocessing:
         width: Pixels.
         mean: Subtracted from RGB in 0..1.
         std: Divided by.
-        interpolation: Of the resizing, always with antialiasing.
-        fit: ``squash`` resizes to height x width; ``crop`` keeps the aspect and takes the middle.
+        interpolation: Of the resizing.
+        fit: ``squash`` resizes to height x width; ``crop`` keeps the aspect and takes the middle; ``aliased_crop`` does
+            so without antialiasing and without rounding to 8 bits, as VBench does.
     """
 
     height: int
@@ -31,11 +35,14 @@ class Preprocessing:
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
-    fit: Literal["squash", "crop"] = "squash"
+    fit: Fit = "squash"
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Turn uint8 RGB (N, H, W, 3) into float32 (N, 3, height, width) on the same device."""
         whole = frames.permute(0, 3, 1, 2)
+        if self.fit == "aliased_crop":
+            pixels = resized_shorter(whole.float(), self.height, self.interpolation, antialias=False)
+            return normalised(middle(pixels, self.height) / 255, self.mean, self.std)
         pixels = self._middle(whole) if self.fit == "crop" else self._resize(whole, self.height, self.width)
         # Models were trained on 8-bit pictures, whose resizing rounds and saturates.
         pixels = pixels.float().round().clamp(0, 255) / 255

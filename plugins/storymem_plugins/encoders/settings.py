@@ -9,6 +9,8 @@ from pydantic import Field
 
 from storymem.interfaces import NotInFingerprint, PluginSettings
 
+Fit = Literal["squash", "crop", "aliased_crop"]
+
 
 class EncoderSettings(PluginSettings):
     """What every encoder on torch lets one choose."""
@@ -18,8 +20,10 @@ class EncoderSettings(PluginSettings):
     )
     dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="precision of the weights")
     batch_size: Annotated[int, NotInFingerprint()] = Field(32, ge=1, description="pictures or texts at once")
-    fit: Literal["squash", "crop"] = Field(
-        "squash", description="squash shows the model the whole frame, as StoryMem does; crop only its middle square"
+    fit: Fit = Field(
+        "squash",
+        description="squash shows the model the whole frame, as StoryMem does; crop only its middle square; "
+        "aliased_crop the same without antialiasing, as VBench does",
     )
 
 
@@ -30,6 +34,9 @@ class ClipSettings(EncoderSettings):
         "openai/clip-vit-base-patch32", min_length=1, description="folder or Hugging Face id of a CLIP or SigLIP model"
     )
     revision: str | None = Field(None, description="branch, tag or commit of a Hugging Face id")
+    long_text: Literal["windows", "cut"] = Field(
+        "windows", description="texts over the model's context are read in windows and averaged, or cut off"
+    )
 
 
 class OpenClipSettings(EncoderSettings):

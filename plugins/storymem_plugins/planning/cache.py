@@ -21,6 +21,9 @@ def default_folder() -> Path:
 def question_key(identity: str, question: Question) -> str:
     """Return the SHA-256 of everything that decides an answer."""
     whole = {"model": identity, **asdict(question)}
+    for message in whole["messages"]:
+        if not message["images"]:  # answers to questions without pictures keep the keys they had
+            del message["images"]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

@@ -18,10 +18,17 @@ MAX_ANSWER = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation.
+
+    Attributes:
+        role: Whose it is.
+        content: Its text.
+        images: Pictures as data URIs, for models that see.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

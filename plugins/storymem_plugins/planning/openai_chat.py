@@ -15,12 +15,13 @@ import openai
 
 from storymem_plugins.planning.answers import without_text_lengths
 from storymem_plugins.planning.bounded import BoundedTransport, Bounds
-from storymem_plugins.planning.chat import MAX_ANSWER, Question, Reply, Tick
+from storymem_plugins.planning.chat import MAX_ANSWER, Message, Question, Reply, Tick
 from storymem_plugins.planning.errors import PlanError
 from storymem_plugins.planning.keys import OPENAI_HOST, ApiKey
 from storymem_plugins.planning.settings import LlmSettings
 
-_ELSE = "or plan without a model: --planner outline"
+#: What a planner can do instead; others who ask a model say their own.
+ELSE = "or plan without a model: --planner outline"
 _SIMPLER = "try structured=json_object or none, send_seed=false, limit_key=max_completion_tokens, or temperature=none"
 _CONNECT_SECONDS = 10.0
 _SHOWN = 200
@@ -36,13 +37,15 @@ class OpenAIChat:
     Args:
         settings: Server, model, retries, timeouts.
         key: For the Authorization header; an empty one is fine for local servers.
+        otherwise: What can be done without a model, at the end of messages.
     """
 
-    def __init__(self, settings: LlmSettings, key: ApiKey) -> None:
+    def __init__(self, settings: LlmSettings, key: ApiKey, otherwise: str = ELSE) -> None:
+        self._otherwise = otherwise
         if OPENAI_HOST in settings.base_url and not key.reveal():
             raise PlanError(
                 f"{settings.base_url} needs an API key: set ${settings.api_key_env} or api_key_file, "
-                f"name another server with base_url, {_ELSE}"
+                f"name another server with base_url, {otherwise}"
             )
         self._settings, self._key = settings, key
         self._bounds = Bounds(settings.timeout)
@@ -78,7 +81,9 @@ class OpenAIChat:
                 return self._once(question, tick)
             except _Broken as error:
                 problem = str(error)
-        raise PlanError(f"{self.identity}: {problem}, {self._settings.retries + 1} times; try again later, {_ELSE}")
+        raise PlanError(
+            f"{self.identity}: {problem}, {self._settings.retries + 1} times; try again later, {self._otherwise}"
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,7 +118,7 @@ class OpenAIChat:
         settings = self._settings
         request: dict[str, Any] = {
             "model": settings.model,
-            "messages": [{"role": m.role, "content": m.content} for m in question.messages],
+            "messages": [{"role": m.role, "content": _content(m)} for m in question.messages],
             settings.limit_key: question.max_tokens,
         }
         if question.temperature is not None:
@@ -133,27 +138,35 @@ class OpenAIChat:
         cause = error.__cause__
         if isinstance(cause, PlanError):
             return cause
-        return PlanError(f"{self.identity}: {self._key.hide(_told(error, self._settings))}")
+        return PlanError(f"{self.identity}: {self._key.hide(_told(error, self._settings, self._otherwise))}")
 
 
-def _told(error: openai.APIError, settings: LlmSettings) -> str:
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """Return a message's text, or its text and pictures as parts."""
+    if not message.images:
+        return message.content
+    pictures = [{"type": "image_url", "image_url": {"url": uri}} for uri in message.images]
+    return [{"type": "text", "text": message.content}, *pictures]
+
+
+def _told(error: openai.APIError, settings: LlmSettings, otherwise: str) -> str:
     tries = settings.retries + 1
     said = _short(error.message)
     source = settings.api_key_file or f"${settings.api_key_env}"
     # The first class that fits; APITimeoutError is also an APIConnectionError.
     told: dict[type[openai.APIError], str] = {
-        openai.APITimeoutError: f"no answer within {settings.timeout:g} s; raise timeout, {_ELSE}",
+        openai.APITimeoutError: f"no answer within {settings.timeout:g} s; raise timeout, {otherwise}",
         openai.APIConnectionError: f"cannot be reached ({_short(str(error.__cause__ or error))}); is it running? "
-        f"Check base_url, {_ELSE}",
+        f"Check base_url, {otherwise}",
         openai.AuthenticationError: f"refuses the API key from {source} ({said})",
         openai.PermissionDeniedError: f"refuses the API key from {source} ({said})",
         openai.NotFoundError: f"knows no such model or path ({said}); check model and base_url",
-        openai.RateLimitError: f"still too many requests after {tries} tries ({said}); wait, raise retries, {_ELSE}",
-        openai.InternalServerError: f"the server failed {tries} times ({said}); try again later, {_ELSE}",
+        openai.RateLimitError: f"still too many requests after {tries} tries ({said}); wait, retry more, {otherwise}",
+        openai.InternalServerError: f"the server failed {tries} times ({said}); try again later, {otherwise}",
         openai.BadRequestError: f"refuses the request ({said}); {_SIMPLER}",
         openai.UnprocessableEntityError: f"refuses the request ({said}); {_SIMPLER}",
     }
-    return next((text for kind, text in told.items() if isinstance(error, kind)), f"{said}; {_ELSE}")
+    return next((text for kind, text in told.items() if isinstance(error, kind)), f"{said}; {otherwise}")
 
 
 def _streamed(chunks: Iterable[Any], received: list[str]) -> Reply:

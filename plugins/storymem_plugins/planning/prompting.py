@@ -18,9 +18,9 @@ class SystemPrompt:
 
 
 @cache
-def system_prompt(name: str) -> SystemPrompt:
-    """Return ``prompts/<name>.md``; its first line is ``version: N``."""
-    whole = files(__package__).joinpath("prompts", f"{name}.md").read_text("utf-8")
+def system_prompt(name: str, package: str = __package__) -> SystemPrompt:
+    """Return ``prompts/<name>.md`` of a package; its first line is ``version: N``."""
+    whole = files(package).joinpath("prompts", f"{name}.md").read_text("utf-8")
     first, _, text = whole.partition("\n")
     digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
     return SystemPrompt(name, f"{first.removeprefix('version:').strip()} {digest}", text.strip())

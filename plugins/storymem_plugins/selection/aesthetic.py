@@ -74,7 +74,7 @@ class AestheticFilter(FrameFilter[AestheticSettings]):
             rows = clip_embeddings(context)
             if rows.shape[1] != len(self._head.weight):
                 raise SettingsError(
-                    f"filter aesthetic: head {self.settings.head.name} takes embeddings of {len(self._head.weight)} "
+                    f"aesthetic head {self.settings.head.name} takes embeddings of {len(self._head.weight)} "
                     f"numbers, but encoder {type(context.encoder).__name__} gives {rows.shape[1]}; "
                     "use the encoder it was trained for"
                 )

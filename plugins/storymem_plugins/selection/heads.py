@@ -42,25 +42,25 @@ def read_head(path: Path) -> LinearHead:
         PluginError: The library to read it with is not installed.
     """
     if not path.is_file():
-        raise SettingsError(f"filter aesthetic: head {path}: no such file")
+        raise SettingsError(f"aesthetic head {path}: no such file")
     layers = _layers(path, _tensors(path))
     weight, bias = layers[-1]
     for inner_weight, inner_bias in reversed(layers[:-1]):
         if weight.shape[1] != inner_weight.shape[0]:
             raise SettingsError(
-                f"filter aesthetic: head {path}: a layer of {inner_weight.shape[0]} outputs is followed by one "
+                f"aesthetic head {path}: a layer of {inner_weight.shape[0]} outputs is followed by one "
                 f"of {weight.shape[1]} inputs"
             )
         weight, bias = weight @ inner_weight, weight @ inner_bias + bias
     if weight.shape[0] != 1 or not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise SettingsError(f"filter aesthetic: head {path}: must end in one finite score, not {weight.shape[0]}")
+        raise SettingsError(f"aesthetic head {path}: must end in one finite score, not {weight.shape[0]}")
     return LinearHead(weight[0], float(bias[0]))
 
 
 def _tensors(path: Path) -> Mapping[str, NDArray[np.float64]]:
     readers = {_SAFETENSORS: _from_safetensors, **dict.fromkeys(_PICKLES, _from_pickle)}
     if path.suffix not in readers:
-        raise SettingsError(f"filter aesthetic: head {path}: must be one of {', '.join(readers)}")
+        raise SettingsError(f"aesthetic head {path}: must be one of {', '.join(readers)}")
     try:
         return readers[path.suffix](path)
     except ImportError as error:
@@ -70,7 +70,7 @@ def _tensors(path: Path) -> Mapping[str, NDArray[np.float64]]:
     except Exception as error:  # torch and safetensors each raise many kinds for a damaged file
         reason = (str(error).strip().splitlines() or [""])[0]
         raise SettingsError(
-            f"filter aesthetic: head {path}: damaged or not a weights file ({type(error).__name__}: {reason})"
+            f"aesthetic head {path}: damaged or not a weights file ({type(error).__name__}: {reason})"
         ) from error
 
 
@@ -97,11 +97,11 @@ def _layers(
         match = _NAME.fullmatch(name)
         if match is None or tensor.ndim != (2 if match["part"] == "weight" else 1):
             raise SettingsError(
-                f"filter aesthetic: head {path}: holds {name} of shape {tensor.shape}; expected only weights "
+                f"aesthetic head {path}: holds {name} of shape {tensor.shape}; expected only weights "
                 "(out, in) and biases (out,) of linear layers"
             )
         found.setdefault(match["layer"] or "", {})[match["part"]] = tensor
     if not found or any("weight" not in parts for parts in found.values()):
-        raise SettingsError(f"filter aesthetic: head {path}: holds no linear layers")
+        raise SettingsError(f"aesthetic head {path}: holds no linear layers")
     ordered = sorted(found, key=lambda layer: [int(number) for number in re.findall(r"\d+", layer)])
     return [(found[k]["weight"], found[k].get("bias", np.zeros(len(found[k]["weight"])))) for k in ordered]
