@@ -33,14 +33,13 @@ def test_a_title_is_one_folder_name(title: str) -> None:
 @pytest.mark.parametrize("title", ["objects", "film.mp4", "run.sqlite", "../up", "ß" * 200])
 def test_any_title_can_be_laid_out(stage: Stage, title: str) -> None:
     script = chain(1, title=title)
-    before = sorted(p.name for p in stage.root.parent.iterdir())
     stage.render(script, layout="entitybench").check()
     first = published(stage.folder())
     (copy,) = stage.folder().glob(f"{safe_title(title)}/001_001.mp4")
     assert copy.samefile(stage.folder() / "shots" / "01_01.mp4")
     assert stage.render(script, layout="entitybench").made == 0
     assert published(stage.folder()) == first
-    assert sorted(p.name for p in stage.root.parent.iterdir()) == before
+    assert {p.name for p in stage.root.iterdir()} == {"run", "journal.txt"}, "nothing is made beside the run folder"
 
 
 def test_inserted_shots_keep_their_letter(stage: Stage) -> None:
@@ -54,12 +53,15 @@ def test_two_shots_never_share_a_name() -> None:
         story([shot("a", id="1.2"), shot("b", id="01.02")])
 
 
+IN_THE_WAY = r"(cannot be written: |is in the way and was not made by storymem; move it elsewhere)"
+
+
 @pytest.mark.parametrize("name", ["film.mp4/", "shots", "shots/01_01.mp4/", "keyframes"])
 def test_what_stands_in_the_way_of_a_name_is_said(stage: Stage, name: str) -> None:
     blocking = stage.folder() / name
     blocking.parent.mkdir(parents=True, exist_ok=True)
     blocking.mkdir() if name.endswith("/") else blocking.write_text("a file of the user's")
-    with pytest.raises((MediaError, ShotError), match=rf"{name.rstrip('/')}.*: cannot be written: ") as caught:
+    with pytest.raises((MediaError, ShotError), match=rf"{name.rstrip('/')}.*: {IN_THE_WAY}") as caught:
         stage.render(chain(1)).check()
     assert "\n" not in str(caught.value)
     blocking.rmdir() if name.endswith("/") else blocking.unlink()
@@ -73,7 +75,6 @@ def test_a_shot_without_its_name_is_a_failed_one(stage: Stage) -> None:
     assert (result.film, result.blocked, result.cached) == (None, 0, 0)
     assert not stage.of(FilmWritten)
     assert [event.shot for event in stage.of(ShotFinished)] == ["1.2"]
-    assert stage.render(chain(1)).cached == 1
 
 
 WINDOWS = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}

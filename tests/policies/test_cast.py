@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-from storymem.script.cast import Source, cast_of
+from storymem.script.cast import Source, cast_of, remark
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem.values.storyboard import Storyboard
 
@@ -18,21 +16,20 @@ def board(
     return Storyboard(StoryScript(title="t", entities=entities, scenes=(Scene(shots=shots),)))
 
 
-def test_a_schedule_is_taken_as_it_is_and_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_schedule_is_taken_as_it_is_and_in_silence() -> None:
     anna = Entity(id="anna", name="Anna")
     cast = cast_of(board("Anna walks.", "Anna sits.", entities=(anna,), listed={0: ("anna", "anna")}))
     assert cast.source is Source.SCHEDULE
     assert cast.by_shot == (("anna",), ())
-    assert caplog.records == []
+    assert remark(cast) == ""
 
 
-def test_declared_names_are_found_as_whole_words(caplog: pytest.LogCaptureFixture) -> None:
+def test_declared_names_are_found_as_whole_words() -> None:
     entities = (Entity(id="anna", name="Ann"), Entity(id="kite", name="the red kite"))
-    with caplog.at_level(logging.WARNING):
-        cast = cast_of(board("ANN flies The Red Kite.", "Annabel waits.", "ann's kite", entities=entities))
+    cast = cast_of(board("ANN flies The Red Kite.", "Annabel waits.", "ann's kite", entities=entities))
     assert cast.source is Source.NAMES
     assert cast.by_shot == (("anna", "kite"), (), ("anna", "kite"))
-    assert "no shot lists its entities" in caplog.text
+    assert remark(cast) == "no shot lists its entities; found anna, kite by name in the prompts"
 
 
 @pytest.mark.parametrize(
@@ -46,14 +43,13 @@ def test_declared_names_are_found_as_whole_words(caplog: pytest.LogCaptureFixtur
     ],
     ids=["tags", "labels", "names", "also_lower_case", "nothing"],
 )
-def test_marks_that_recur_are_entities(
-    prompts: tuple[str, ...], expected: tuple[tuple[str, ...], ...], caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        cast = cast_of(board(*prompts))
+def test_marks_that_recur_are_entities(prompts: tuple[str, ...], expected: tuple[tuple[str, ...], ...]) -> None:
+    cast = cast_of(board(*prompts))
     assert cast.source is Source.PROMPTS
     assert cast.by_shot == expected
-    assert "inferred from its prompts" in caplog.text
+    found = sorted({entity for shown in expected for entity in shown})
+    words = f"inferred from its prompts: {', '.join(found)}" if found else "none recur in its prompts"
+    assert words in remark(cast)
 
 
 def test_appearances_at_both_edges() -> None:

@@ -10,7 +10,7 @@ import pytest
 from storymem.api import Storyteller
 from storymem.plugin import Kind, PluginHost
 from storymem.testing import EventRecorder, FakeBackbone, FakeBackboneSettings, FakeEncoder
-from storymem.values.events import ShotFinished, ShotStarted
+from storymem.values.events import Notice, ShotFinished, ShotStarted
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 
 HOST = PluginHost()
@@ -61,3 +61,34 @@ def test_a_composition_runs_by_name(tmp_path: Path) -> None:
     parts = [{"policy": "entity_bank", "most": 2}, {"policy": {"name": "sink_recent", "sink": 1}}]
     recorder, _ = render(tmp_path / "run", 1, policy={"name": "compose", "parts": parts})
     assert len({event.shot: event.recalled for event in recorder.of(ShotStarted)}["1.6"]) == 3
+
+
+def test_how_a_cast_was_found_is_said_once(tmp_path: Path) -> None:
+    unlisted = story().model_copy(update={"scenes": (Scene(shots=(Shot(prompt="a waits"), Shot(prompt="a and b"))),)})
+    recorder = EventRecorder()
+    with Storyteller(tmp_path / "run", plugins=HOST, backbone=FakeBackbone(), policy="entity_bank") as teller:
+        teller.render(unlisted, recorder)
+    assert [event.text for event in recorder.of(Notice)] == [
+        "no shot lists its entities; found a, b by name in the prompts"
+    ]
+
+
+def test_a_composition_finds_policies_of_local_files(tmp_path: Path) -> None:
+    plugin = tmp_path / "newest.py"
+    plugin.write_text(
+        "from storymem.interfaces import MemoryPolicy\n"
+        "from storymem.plugin import hookimpl\n"
+        "class Newest(MemoryPolicy):\n"
+        '    """Recall the newest keyframe."""\n'
+        "    def recall(self, shot, view, budget):\n"
+        "        return view[-1:]\n"
+        "@hookimpl\n"
+        "def storymem_memory_policies(register):\n"
+        "    register('newest', Newest)\n"
+    )
+    recorder = EventRecorder()
+    policy = {"name": "compose", "parts": [{"policy": "newest"}]}
+    with Storyteller(tmp_path / "run", plugins=[plugin], backbone=FakeBackbone(), policy=policy) as teller:
+        teller.render(story(), recorder)
+    recalled = {event.shot: event.recalled for event in recorder.of(ShotStarted)}
+    assert [name.split(":")[0] for name in recalled["1.5"]] == ["1.4"]

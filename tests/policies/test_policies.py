@@ -149,7 +149,7 @@ def test_similarity_decides_what_a_keyframe_shows(make_board: MakeBoard, make_ke
     looking = build("greedy_coverage", shown="similarity", min_similarity=0.5)
     assert looking.needs_encoder
     assert ids(looking.recall(board.shots[2], seen, 8)) == ["0.0", "1.0"]
-    with pytest.raises(SettingsError, match="set encoder"):
+    with pytest.raises(SettingsError, match="encoder: this policy compares pictures and needs one"):
         looking.recall(board.shots[2], view(board, keyframes), 8)
 
 

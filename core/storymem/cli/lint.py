@@ -20,15 +20,19 @@ ERRORS_FOUND = 1
 
 def lint(
     script: Annotated[Path, typer.Argument(help="Story script of any known form.")],
-    budget: Annotated[int, typer.Option(min=0, help="Keyframes that a shot may recall.")] = 8,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended mechanically.")] = False,
+    budget: Annotated[
+        int | None, typer.Option(min=0, help="Keyframes that a shot may recall; as a render would if not given.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired mechanically.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where to write the mended script; the file itself if not given.")
+        Path | None, typer.Option("--out", "-o", help="Where to write the repaired script; the file if not given.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings, too.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Write over an existing --out, or a file whose comments are lost by it.")
     ] = False,
+    config: options.Config = None,
+    assign: options.Set = None,
     plugin: options.PluginFiles = None,
     as_json: options.Json = False,
 ) -> None:
@@ -38,6 +42,7 @@ def lint(
     from storymem.script.lint import lint as find
 
     host = PluginHost(plugin or [])
+    budget = options.settings_from(host, config, assign, {"budget": budget}).settings.budget
     form, before, mended = _read(script, host, mend=fix)
     story = before
     if fix:

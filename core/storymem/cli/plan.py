@@ -63,7 +63,7 @@ def plan(
     brief = _brief(_text(text, from_file), shots, seconds, style, language, _cast(cast, out.parent, host), _seed(seed))
     script = _planned(brief, planner, planner_set, host)
     write_script(out, script)
-    _report(out, script)
+    _report(out, script, host)
     next_step("storymem render", out)
 
 
@@ -264,11 +264,12 @@ def _keep(out: Path, force: bool) -> None:
     check_suffix(out)  # before a model is asked, not after
 
 
-def _report(out: Path, script: StoryScript) -> None:
+def _report(out: Path, script: StoryScript, host: PluginHost) -> None:
     from storymem.script.lint import lint
 
     shots = sum(len(scene.shots) for scene in script.scenes)
-    findings = len(lint(script, 8, base=out.parent))
+    budget = options.settings_from(host, None, None, {}).settings.budget  # as a render in this folder would
+    findings = len(lint(script, budget, base=out.parent))
     hint = f"; {findings} lint findings, see: storymem lint {out}" if findings else ""
     echo(f"{out} ({script.title}: {len(script.scenes)} scenes, {shots} shots{hint})")
 

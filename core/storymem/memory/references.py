@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storymem.errors import DamagedFile, SettingsError
 from storymem.interfaces import Keyframe
 from storymem.keys import digest
 from storymem.media.images import read_reference, write_png
@@ -44,6 +45,7 @@ def import_references(
     Raises:
         ScriptError: A file is missing or outside the script's folder.
         MediaError: A file is no picture, or its copy cannot be written.
+        SettingsError: A picture of the library is damaged.
     """
     keyframes: list[Keyframe] = []
     pictures: dict[str, str] = {}
@@ -70,6 +72,9 @@ def _pictures(script: StoryScript, base: Path) -> Iterator[tuple[str, Frames]]:
             yield entity.id, read_reference(reference_path(base, entity.id, reference))
 
 
-def _shared(script: StoryScript, library: CastLibrary) -> Iterator[tuple[str, Frames]]:
+def _shared(script: StoryScript, library: CastLibrary) -> list[tuple[str, Frames]]:
     found: Mapping[str, Sequence[Keyframe]] = {e.id: library.pictures_of(e) for e in script.entities}
-    return ((entity, keyframe.load()) for entity, keyframes in found.items() for keyframe in keyframes)
+    try:
+        return [(entity, keyframe.load()) for entity, keyframes in found.items() for keyframe in keyframes]
+    except DamagedFile as error:  # not a file of the run, so no shot can be made again for it
+        raise SettingsError(f"cast library: {error}; remove the entity and add it again") from error

@@ -27,6 +27,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from storymem.values.keyframe import Keyframe
+from storymem.values.script import Entity, StoryScript
 from storymem.values.storyboard import BoardShot, Storyboard
 
 _TAG = re.compile(r"\[([^\[\]\n]{1,60})\]")
@@ -154,3 +155,21 @@ def _names(prompts: Sequence[str]) -> list[tuple[str, ...]]:
     names = [name for name in inside if not any(word.lower() in common for word in name.split())]
     patterns = {name: re.compile(_whole(name)) for name in names}
     return [tuple(name for name, pattern in patterns.items() if pattern.search(prompt)) for prompt in prompts]
+
+
+def with_found_entities(script: StoryScript) -> StoryScript:
+    """Return a script whose shots list the entities that :func:`cast_of` finds; one that lists them stays as it is.
+
+    Entities found by tags and names are taken for characters: only their names are known.
+    """
+    board = Storyboard(script)
+    cast = cast_of(board)
+    if cast.source is Source.SCHEDULE:
+        return script
+    known = {entity.id for entity in script.entities}
+    names = dict.fromkeys(name for entities in cast.by_shot for name in entities)
+    new = tuple(Entity(id=name) for name in names if name not in known)
+    made = script.model_copy(update={"entities": (*script.entities, *new)})
+    for shot in board:
+        made = made.with_shot(shot.id, entities=cast.of(shot))
+    return made
