@@ -267,7 +267,11 @@ def test_german_nouns_are_no_characters() -> None:
         "Im Wald wartet ein M\u00e4dchen namens Mira auf den Fuchs.", 3, language="German",
     )  # fmt: skip
     assert [e.id for e in script.entities] == ["Mira"]
-    assert [e.id for e in spoken("Mira meets Tom in Paris. Tom and Mira walk.", 2)[0].entities] == ["Mira", "Tom", "Paris"]
+    assert [e.id for e in spoken("Mira meets Tom in Paris. Tom and Mira walk.", 2)[0].entities] == [
+        "Mira",
+        "Tom",
+        "Paris",
+    ]
 
 
 def test_the_setting_of_one_scene_stays_in_it() -> None:

@@ -50,6 +50,10 @@ class Usage:
         self.tokens_in += reply.tokens_in
         self.tokens_out += reply.tokens_out
 
+    def read_as(self) -> dict[str, JsonValue]:
+        """Return ``read_as`` with what was mended, for a provenance; empty if nothing was."""
+        return {"read_as": {stage: [*mended] for stage, mended in self.mended.items()}} if self.mended else {}
+
     def to_json(self, price_in: float = 0, price_out: float = 0) -> dict[str, JsonValue]:
         """Return the counts, and the cost where prices (per million tokens) are known."""
         data: dict[str, JsonValue] = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from pydantic import JsonValue
 
@@ -139,7 +139,7 @@ def _repaired(body: str) -> JsonValue:
     if _breaks_off(body):
         raise Unclear("it breaks off before its JSON is closed")
     try:
-        data: JsonValue = loads(body, skip_json_loads=True)
+        data = cast("JsonValue", loads(body, skip_json_loads=True))
     except (ValueError, RecursionError) as error:
         raise Unclear("it is no JSON") from error
     if not isinstance(data, dict | list) or _words(_bare(body)) != _words(_dumped(data)):

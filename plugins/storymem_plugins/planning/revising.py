@@ -56,7 +56,7 @@ def _recorded(script: StoryScript, request: str, asker: Asker) -> StoryScript:
         "model": asker.model.identity,
         "prompt": system_prompt("revise").label,
         "seed": asker.seed,
-        **({"read_as": {**asker.usage.mended}} if asker.usage.mended else {}),
+        **asker.usage.read_as(),
     }
     before = script.metadata.get("revisions")
     revisions: list[JsonValue] = [*(before if isinstance(before, list) else []), entry]

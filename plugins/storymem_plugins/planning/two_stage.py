@@ -88,7 +88,7 @@ class ModelPlanner(ScriptPlanner[SettingsT]):
             "temperature": self.settings.temperature,
             "prompts": {**prompts},
             "usage": asker.usage.to_json(*self.prices()),
-            **({"read_as": {**asker.usage.mended}} if asker.usage.mended else {}),
+            **asker.usage.read_as(),
         }
 
     def _report(self, asker: Asker) -> None:
