@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storymem.errors import Cancelled, SettingsError, StoryMemError
-from storymem.interfaces import Mode, ShotRequest, Subject
+from storymem.interfaces import Keyframe, Mode, ShotRequest, Subject
 from storymem.plugin import Kind
 from storymem.plugin.registry import Owner, Register, Registration
 from storymem.testing import handover_of, shot_request
@@ -269,9 +269,6 @@ def test_cancelling_goes_through() -> None:
         ({"width": 16384}, "too large"),
         ({"seed": -1}, "seed -1"),
         ({"memory": (noise((4, 4), 0),) * 65}, "at most 64"),
-        ({"memory": (np.zeros((4, 4, 3)),)}, "memory keyframe 0.*uint8"),
-        ({"memory": (np.full((4, 4, 3), np.nan),)}, "NaN"),
-        ({"memory": (np.zeros((0, 4, 3), np.uint8),)}, "empty"),
         ({"handover": noise((1, 64, 64), 0)}, "64x64 but the shot is 208x128"),
         ({"handover": noise((13, 128, 208), 0)}, "13 frames were handed over to a shot of 9"),
         ({"options": {"colour": 1}}, "cannot change 'colour'"),
@@ -282,6 +279,22 @@ def test_cancelling_goes_through() -> None:
 def test_wrong_requests_are_one_line_errors(change: dict[str, Any], says: str) -> None:
     with pytest.raises(StoryMemError, match=says) as caught:
         generate(request(**change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "says"),
+    [
+        (np.zeros((4, 4, 3)), "memory keyframe 0.*uint8"),
+        (np.full((4, 4, 3), np.nan), "NaN"),
+        (np.zeros((0, 4, 3), np.uint8), "empty"),
+    ],
+)
+def test_a_keyframe_that_is_no_picture_is_named(pixels: Any, says: str) -> None:
+    """Checked here as well: a keyframe's pixels come from a file, or from a program that uses the backbone alone."""
+    broken = Keyframe("0" * 64, "1.1", 0, 0, pixels=pixels)
+    with pytest.raises(StoryMemError, match=says) as caught:
+        generate(replace(request(), memory=(broken,)))
     assert "\n" not in str(caught.value)
 
 

@@ -536,7 +536,7 @@ def test_a_real_preview_of_a_real_script(run: Run, tmp_path: Path) -> None:
     script = Path(__file__).parents[3] / "shared" / "data" / "st-bench" / "dog.json"
     if not script.is_file():
         pytest.skip("needs the ST-Bench scripts beside the repository")
-    args = ("render", script, "-o", "run", "--size", "64x48", "--frames", "9", "--json")
+    args = ("render", script, "-o", "run", "--backbone", "animatic", "--size", "64x48", "--frames", "9", "--json")
     lines = json_lines(run(*args, cwd=tmp_path))
     film = next(line for line in lines if line["event"] == "FilmWritten")
     shots = [line for line in lines if line["event"] == "ShotFinished"]

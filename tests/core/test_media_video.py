@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from storymem.errors import MediaError
-from storymem.media.images import MAX_SIDE, encode_png, read_png, read_reference
+from storymem.media.images import MAX_SIDE, read_reference
 from storymem.media.video import (
     LOSSLESS,
     SMALL,
@@ -34,6 +34,7 @@ from storymem.media.video import (
     write_clip,
 )
 from storymem.values.clip import Clip, Frames, pixel_hash
+from storymem.values.picture import encode_png, read_png
 
 FPS = 8
 

@@ -38,7 +38,7 @@ def test_every_rule_is_listed() -> None:
         for line in table.splitlines()
         for name in re.findall(r"`([a-z-]+)`", line.split("|")[1] if "|" in line else "")
     }
-    assert listed == used | {"first-shot-cut"}
+    assert listed == used | {"first-shot-cut", "cut-missing"}
 
 
 @pytest.mark.parametrize("settings", [LlmSettings, LocalSettings])
@@ -50,7 +50,7 @@ def test_every_setting_is_listed(settings: type[LlmSettings] | type[LocalSetting
 
 
 def test_every_form_is_listed() -> None:
-    listed = set(re.findall(r"^\| `([a-z_]+)`", FORMATS, re.MULTILINE))
+    listed = set(re.findall(r"^\| `([a-z0-9_]+)`", FORMATS, re.MULTILINE))
     assert listed == set(PluginHost().registry.names(Kind.SCRIPT_FORMAT))
 
 

@@ -80,6 +80,7 @@ UNCERTAIN = {
     "nul": PLAIN.replace("slowly", "\\u0000slowly"),
     "words lost": '{"shots": [{"entities": ["Mira"], "prompt": "Wide shot." Mira walks, "cut": true}]}',
     "deep": "[" * 5000,
+    "loop": PLAIN[:-1] + ',"a' * 2000 + "}",
 }
 
 

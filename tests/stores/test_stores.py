@@ -177,3 +177,20 @@ def test_the_matrix_orders_as_sorting_does(values: list[int], count: int, within
     listed = [(f"{i:02}", float(v)) for i, v in enumerate(values) if allowed is None or f"{i:02}" in allowed]
     expected = sorted(listed, key=lambda pair: (-pair[1], pair[0]))[:count]
     assert matrix.nearest(np.asarray([1, 0], dtype=np.float32), count, allowed) == expected
+
+
+@EACH
+def test_looking_creates_and_changes_nothing(name: str, tmp_path: Path) -> None:
+    store = HOST.build(Kind.MEMORY_STORE, name, {})
+    assert isinstance(store, MemoryStore)
+    store.open(tmp_path, write=False)
+    assert (store.owners(), store.of("a"), store.embeddings(ENCODER, ["x"])) == (frozenset(), (), {})
+    assert store.nearest(ENCODER, unit(1)[0], 3) == []
+    store.close()
+    assert list(tmp_path.iterdir()) == []
+    written = opened(name, tmp_path)
+    written.add("a", [keyframe(1, tmp_path)])
+    written.close()
+    store.open(tmp_path, write=False)
+    assert store.of("a") == (keyframe(1, tmp_path),)
+    store.close()

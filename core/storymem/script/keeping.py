@@ -26,7 +26,7 @@ _COMMENT = re.compile(r"(?:^|\s)(#.*)$", re.MULTILINE)
 def has_comments(text: str, suffix: str) -> bool:
     """Return whether a file says more than its data: comments, or JSON5 that JSON cannot keep."""
     if suffix in (".yaml", ".yml"):
-        return bool(_COMMENT.search(text))
+        return bool(_comments(text))
     if suffix == ".toml":
         return toml_notation.has_comments(text)
     try:
@@ -72,9 +72,22 @@ def edited_yaml(
     stream = io.StringIO()
     editor.dump(document, stream)
     changed = stream.getvalue()
-    if lost := len(_COMMENT.findall(text)) - len(_COMMENT.findall(changed)):
-        raise ScriptError(f"{abs(lost)} comments would be lost")
+    if (lost := len(_comments(text)) - len(_comments(changed))) > 0:
+        raise ScriptError(f"{lost} comments would be lost")
     return changed
+
+
+def _comments(text: str) -> list[str]:
+    """Return the comments of YAML text; what looks like one inside a value is none."""
+    import yaml
+
+    kept, end = [], 0
+    for token in yaml.scan(text, Loader=yaml.CSafeLoader):
+        if isinstance(token, yaml.ScalarToken):
+            kept.append(text[end : token.start_mark.index])
+            end = token.end_mark.index
+    found: list[str] = _COMMENT.findall("".join([*kept, text[end:]]))
+    return found
 
 
 def _change(document: Any, before: Any, after: Any) -> None:
@@ -83,7 +96,10 @@ def _change(document: Any, before: Any, after: Any) -> None:
         for key in before.keys() - after.keys():
             document.pop(key, None)
         for key, value in after.items():
-            _replace(document, key, before.get(key), value)
+            if key in before:
+                _replace(document, key, before[key], value)
+            else:
+                document[key] = _written(value)
     elif len(before) == len(after):
         for index, value in enumerate(after):
             _replace(document, index, before[index], value)

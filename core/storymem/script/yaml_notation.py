@@ -45,8 +45,8 @@ class _Builder:
         from yaml.resolver import Resolver
 
         self._yaml, self._events = yaml, events
-        resolve: Callable[..., str] = Resolver().resolve
-        self._resolve, self._constructor = resolve, SafeConstructor()
+        self._resolve: Callable[..., str] = Resolver().resolve
+        self._construct: Callable[[Any], Any] = SafeConstructor().construct_object
         self._count = 0
 
     def document(self) -> Any:
@@ -113,7 +113,7 @@ class _Builder:
             return text
         if len(text) > _MAX_NUMBER:
             raise ScriptError(f"{_line(event)}: a number of {len(text)} characters; quote it if it is text")
-        return self._constructor.construct_object(node(tag, text))
+        return self._construct(node(tag, text))
 
 
 def _events(text: str) -> Iterator[Any]:

@@ -11,15 +11,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from pydantic import JsonValue
 
 from storymem.numbers import whole_or_none
 from storymem_plugins.planning.chat import JsonSchema
 
-#: Characters of an answer that the repair library gets; its time grows faster than the text.
-MAX_REPAIRED = 60_000
+#: Characters of an answer that the repair library gets: its time grows with their square.
+MAX_REPAIRED = 16_000
 #: How mending by the library is called; an answer cut off by its length is not mended.
 SYNTAX = "JSON syntax"
 _THINKING = re.compile(r"^(?:\s*<(think|thinking|reasoning)>.*?</\1>|.*?</(?:think|thinking|reasoning)>)", re.DOTALL)
@@ -27,6 +27,8 @@ _FENCE = re.compile(r"```[\w-]*[ \t]*\n?")
 _COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|(?P<comment>//[^\n]*|/\*.*?\*/|(?<=[\s,{\[])#[^\n]*)', re.DOTALL)
 _WORD = re.compile(r"[^\W_]+")
 _ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\.")
+#: A model that is caught in a loop; such text takes the repair library seconds.
+_LOOP = re.compile(r"(.{1,8}?)\1{30,}", re.DOTALL)
 _LITERALS = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _CLOSING = {"{": "}", "[": "]"}
@@ -134,12 +136,14 @@ def _repaired(body: str) -> JsonValue:
 
     if len(body) > MAX_REPAIRED:
         raise Unclear("it is no JSON, and too long to be mended")
+    if _LOOP.search(body):
+        raise Unclear("it is no JSON, and repeats itself")
     if not body.startswith(("{", "[")):
         raise Unclear("it is no JSON")
     if _breaks_off(body):
         raise Unclear("it breaks off before its JSON is closed")
     try:
-        data: JsonValue = loads(body, skip_json_loads=True)
+        data = cast("JsonValue", loads(body, skip_json_loads=True))
     except (ValueError, RecursionError) as error:
         raise Unclear("it is no JSON") from error
     if not isinstance(data, dict | list) or _words(_bare(body)) != _words(_dumped(data)):
