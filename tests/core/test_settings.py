@@ -320,13 +320,13 @@ def test_a_backbone_given_as_an_object_gets_no_suggestions_of_the_default_one(tm
      {"width": "832", "height": 480}],
 )  # fmt: skip
 def test_sizes_as_people_write_them(size: object) -> None:
-    assert RunSettings.model_validate({"size": size}).size == (832, 480)
+    assert resolve([Layer("test", {"size": size})], PluginHost().registry).settings.size == (832, 480)
 
 
 @pytest.mark.parametrize("size", ["16:9", "832", "x480", "0x480", "832x", "8 32x480", [832], "-832x480", "832.5x480"])
 def test_what_is_no_size(size: object) -> None:
     with pytest.raises(SettingsError, match="size"):
-        resolve([Layer("test", {"size": size})], no_suggestions)
+        resolve([Layer("test", {"size": size})], PluginHost().registry)
 
 
 @pytest.mark.parametrize(
@@ -342,31 +342,31 @@ def test_what_is_no_size(size: object) -> None:
     ],
 )
 def test_seeds_in_any_form(seed: object, meant: int) -> None:
-    assert RunSettings.model_validate({"seed": seed}).seed == meant
+    assert resolve([Layer("test", {"seed": seed})], PluginHost().registry).settings.seed == meant
 
 
 @pytest.mark.parametrize("seed", [2**64, -2, "abc", 1.5, True, 1e19, "1e30", "nan", float("nan"), "1" * 5000, None, []])
 def test_what_is_no_seed(seed: object) -> None:
     if seed is None:
-        assert RunSettings.model_validate({"seed": seed}).seed is None
+        assert resolve([Layer("test", {"seed": seed})], PluginHost().registry).settings.seed is None
         return
     with pytest.raises(SettingsError, match=r"seed: .* \(from test\)") as raised:
-        resolve([Layer("test", {"seed": seed})], no_suggestions)
+        resolve([Layer("test", {"seed": seed})], PluginHost().registry)
     assert len(str(raised.value)) < 300
 
 
 @pytest.mark.parametrize("seed", [-1, "-1", -1.0])
 def test_minus_one_draws_a_seed_and_records_it(seed: object) -> None:
-    resolved = resolve([Layer("test", {"seed": seed})], no_suggestions)
+    resolved = resolve([Layer("test", {"seed": seed})], PluginHost().registry)
     assert resolved.explicit["seed"] == resolved.settings.seed
     assert resolved.settings.seed is not None
     assert 0 <= resolved.settings.seed < 2**53
-    assert resolve([Layer("again", resolved.explicit)], no_suggestions).settings.seed == resolved.settings.seed
-    drawn = {resolve([Layer("test", {"seed": seed})], no_suggestions).settings.seed for _ in range(5)}
+    assert resolve([Layer("again", resolved.explicit)], PluginHost().registry).settings.seed == resolved.settings.seed
+    drawn = {resolve([Layer("test", {"seed": seed})], PluginHost().registry).settings.seed for _ in range(5)}
     assert len(drawn) == 5
 
 
 def test_a_resumed_run_keeps_the_seed_that_was_drawn() -> None:
     layers = [Layer("run folder", {"seed": 5}), Layer("storymem.toml", {"seed": -1})]
-    assert resolve(layers, no_suggestions).settings.seed == 5
-    assert resolve([*layers, Layer("command line", {"seed": 6})], no_suggestions).settings.seed == 6
+    assert resolve(layers, PluginHost().registry).settings.seed == 5
+    assert resolve([*layers, Layer("command line", {"seed": 6})], PluginHost().registry).settings.seed == 6
