@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from typing import Annotated
 
 import typer
 
-from storymem.cli import cast, convert, doctor, graph, lint, measure, plan, plugins, portraits, render, runs, show
+from storymem.cli import (
+    cast,
+    convert,
+    doctor,
+    ending,
+    graph,
+    lint,
+    measure,
+    plan,
+    plugins,
+    portraits,
+    render,
+    runs,
+    show,
+)
 from storymem.cli.extensions import ExtensibleGroup
-from storymem.errors import StoryMemError
 
 app = typer.Typer(
     name="storymem",
@@ -38,6 +50,7 @@ for _command in (
     runs.film,
     runs.prune,
     runs.verify,
+    runs.repair,
     measure.measure,
     show.config,
     doctor.doctor,
@@ -68,13 +81,7 @@ def options(
 
 def main() -> None:
     """Run the program; exit codes are listed in docs/errors.md."""
-    try:
-        app()
-    except StoryMemError as error:
-        if "--debug" in sys.argv:  # the options are gone when the error arrives here
-            typer.echo(error.details or "".join(traceback.format_exception(error)), err=True)
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    sys.exit(ending.run(app))
 
 
 if __name__ == "__main__":

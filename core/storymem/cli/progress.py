@@ -21,7 +21,9 @@ Receiver = Callable[[Event], None]
 def receiver(as_json: bool, quiet: bool) -> Iterator[Receiver | None]:
     """Yield what takes the events: JSON lines, nothing, a progress display, or plain lines."""
     if as_json:
-        yield lambda event: print_json(event.to_json())
+        lines = _JsonLines()
+        yield lines
+        lines.check()
     elif quiet:
         yield None
     elif sys.stderr.isatty():
@@ -31,10 +33,30 @@ def receiver(as_json: bool, quiet: bool) -> Iterator[Receiver | None]:
         yield _plain
 
 
+class _JsonLines:
+    """Writes events as JSON lines until nobody reads them; a film is not given up because a reader has left."""
+
+    def __init__(self) -> None:
+        self._error: OSError | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._error is None:
+            try:
+                print_json(event.to_json())
+            except OSError as error:
+                self._error = error
+
+    def check(self) -> None:
+        """Raise what stopped the writing."""
+        if self._error is not None:
+            raise self._error
+
+
 def print_json(value: object) -> None:
     """Write one JSON line to standard output at once, so that a reader of a pipe sees events as they happen."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    if sys.stdout is not None:  # where it is closed, the program says so when it ends
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
 
 
 def _plain(event: Event) -> None:
