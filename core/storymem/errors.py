@@ -6,6 +6,7 @@ A message names the file, key, shot or plugin concerned and says what to do. Any
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -65,6 +66,16 @@ class DamagedFile(RunStoreError):
         self.digest = digest
 
 
+class DamagedDatabase(RunStoreError):
+    """A run's database is not what was written, or is an older copy; ``storymem repair`` rebuilds it."""
+
+
+class DiskFull(StoryMemError):
+    """There is no room for what is to be written. Everything finished is kept; rendering again resumes."""
+
+    exit_code = 4
+
+
 class MediaError(StoryMemError):
     """A picture or video file cannot be read or written."""
 
@@ -75,3 +86,15 @@ class Cancelled(StoryMemError):
     """The work was cancelled on request; nothing half-made is kept."""
 
     exit_code = 130
+
+
+#: What a full disk, an exceeded quota or a file that has become too large is called.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def os_error(what: str, error: OSError, kind: type[StoryMemError]) -> StoryMemError:
+    """Return what the operating system refused as an error of ``kind``, or as :class:`DiskFull`, in one line."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in _FULL:
+        return DiskFull(f"{what}: {reason}; make room and try again, everything finished is kept")
+    return kind(f"{what}: {reason}")

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from storymem.engine.plan import with_overrides
+from storymem.engine.prepare import check_pinned
 from storymem.engine.run import film_parts
-from storymem.errors import GraphError, RunStoreError
+from storymem.errors import DamagedDatabase, GraphError, RunStoreError
 from storymem.film.film import FilmPart, write_film
+from storymem.film.names import damaged_names
 from storymem.film.review import story_of
 from storymem.interfaces import Keyframe, MemoryStore
 from storymem.keys import derived_seed
@@ -22,9 +25,12 @@ from storymem.plugin import Kind, PluginHost
 from storymem.result import ShotStatus, shot_states
 from storymem.session import Session
 from storymem.settings import Layer, resolve
+from storymem.store.folder import DATABASE
 from storymem.store.records import Override, Take
+from storymem.store.repair import Repaired, repair
 from storymem.store.runstore import RunStore
-from storymem.store.upkeep import Removed, damaged_files, remove_damaged, remove_takes
+from storymem.store.upkeep import Removed, damaged_files, is_pinned, remove_damaged, remove_takes
+from storymem.values.script import StoryScript
 from storymem.values.storyboard import Storyboard
 
 
@@ -61,12 +67,16 @@ class OpenRun:
 
     def redo(self, shot: str, seed: int | None = None, prompt: str | None = None) -> None:
         """Change a shot for all later renders: another seed, another prompt; a fresh seed if neither is given."""
+        self.store.redo(shot, self.override(shot, seed, prompt))
+
+    def override(self, shot: str, seed: int | None = None, prompt: str | None = None) -> Override:
+        """Return what :meth:`redo` would record, so that it can be checked first."""
         self.require_shot(shot)
         before = self.store.overrides().get(shot, Override(None, None))
         if seed is None and prompt is None:
             seed = derived_seed(self.board.script.seed, shot, self.store.last_number(shot))
         chosen = before.seed if seed is None else seed
-        self.store.redo(shot, Override(chosen, before.prompt if prompt is None else prompt))
+        return Override(chosen, before.prompt if prompt is None else prompt)
 
     def reset(self, shot: str) -> None:
         """Go back to the script's own seed and prompt."""
@@ -91,12 +101,24 @@ class OpenRun:
         self._forget(removed)
         return old, removed
 
+    def empty_quarantine(self) -> Removed:
+        """Delete what was set aside, for good."""
+        return Removed(files=tuple(self.store.objects.empty_quarantine()))
+
     def verify(self) -> list[str]:
-        """Read every file; set aside those whose content is wrong, and return their names in the run folder."""
-        bad = damaged_files(self.store)
-        for record in bad:
-            self._forget(remove_damaged(self.store, record.digest))
-        return [f"objects/{record.digest}{record.suffix}" for record in bad]
+        """Read every file and return the names, in the run folder, of those that are not what was written.
+
+        Files of takes are set aside, notes are written again, and keyframes are forgotten, so that the next render
+        makes or chooses them again. A pinned take is left as it is: only the user can choose another.
+        """
+        store, bad = self.store, []
+        for record in damaged_files(store):
+            bad.append(f"objects/{record.digest}{record.suffix}")
+            if not is_pinned(store, record.digest):
+                self._forget(remove_damaged(store, record.digest))
+        bad += [path.relative_to(store.folder).as_posix() for path in store.refresh_sidecars()]
+        bad += [f"memory store: {what}" for what in self.memory_store.discard_damaged()] if self.memory_store else []
+        return bad + damaged_names(store)
 
     def require_shot(self, shot: str) -> None:
         """Raise :class:`RunStoreError` unless the story has this shot."""
@@ -108,6 +130,36 @@ class OpenRun:
     def _forget(self, removed: Removed) -> None:
         if self.memory_store is not None and removed.owners:
             self.memory_store.forget(removed.owners)
+
+
+def check_redo(run: OpenRun, session: Session, base: Path, shot: str, override: Override | None) -> None:
+    """Check that the run can be rendered with another override of a shot; None is the script's own seed and prompt.
+
+    Raises:
+        StoryMemError: What a render would raise before it makes anything.
+    """
+    stored = run.store.meta("script") or ""
+    overrides = {name: kept for name, kept in run.store.overrides().items() if name != shot}
+    if override is not None:
+        overrides[shot] = override
+    session.check(with_overrides(StoryScript.model_validate_json(stored), overrides), base)
+
+
+def check_pin(run: OpenRun, session: Session, base: Path, shot: str, number: int | None) -> None:
+    """Check that the run can be rendered with a shot fixed to one of its takes; None frees it.
+
+    Raises:
+        RunStoreError: There is no such take, it does not fit the run, or its file is damaged.
+        StoryMemError: What a render would raise before it makes anything.
+    """
+    run.require_shot(shot)
+    plan = session.check(story_of(run.store), base)
+    if number is None:
+        return
+    take = run.store.require_take(shot, number)
+    check_pinned(plan, plan.specs[plan.board.shot(shot).position], take)
+    if not run.store.objects.intact(run.store.file(take.master)):
+        raise RunStoreError(f"shot {shot}: the file of take {number} is damaged or gone, so it cannot be pinned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +220,60 @@ def open_run(folder: Path, write: bool = False, host: PluginHost | None = None) 
             yield OpenRun(store, memory_store)
         finally:
             memory_store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRepaired:
+    """What :func:`repair_run` did.
+
+    Attributes:
+        folder: The run folder.
+        database: What became of the run database.
+        memory: What was wrong with the memory store, whose keyframes the next render chooses again; empty if nothing.
+    """
+
+    folder: Path
+    database: Repaired
+    memory: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**asdict(self.database), "memory": self.memory}
+
+    def lines(self) -> list[str]:
+        """Return it as lines for people."""
+        done, lines = self.database, []
+        if done.why:
+            lines.append(f"rebuilt {self.folder / DATABASE} with {done.takes} takes, because {done.why}")
+        if done.found:
+            lines.append(f"{done.found} files came back from the quarantine")
+        if done.lost:
+            lines.append(f"not there any more, and to be made again: {', '.join(done.lost)}")
+        if done.damaged:
+            lines.append(f"damaged notes that could not be used: {', '.join(done.damaged)}")
+        if self.memory:
+            lines.append(f"set the memory store aside, and the next render chooses keyframes again: {self.memory}")
+        return lines or [f"{self.folder}: nothing to repair"]
+
+
+def repair_run(folder: Path, host: PluginHost | None = None) -> RunRepaired:
+    """Rebuild the run database if it is lost or damaged, and set a memory store aside that cannot be used.
+
+    Raises:
+        RunStoreError: The folder has no notes to rebuild it from, is in use, or cannot be read or written now.
+    """
+    done = repair(folder)
+    with RunStore(folder, write=True) as store:
+        memory_store = _memory_store(store, host or PluginHost())
+        try:
+            memory_store.open(folder)
+            why = "; ".join(memory_store.discard_damaged())
+        except DamagedDatabase as error:
+            why = str(error)
+            store.objects.set_aside(sorted(folder.glob("memory.*")), f"replaced by storymem repair: {why}")
+        finally:
+            memory_store.close()
+    return RunRepaired(folder, done, why)
 
 
 def _memory_store(store: RunStore, host: PluginHost) -> MemoryStore[Any]:

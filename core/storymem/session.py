@@ -110,6 +110,13 @@ class Session:
         """Check a script against the settings and return its shots and graph, without making anything."""
         return self._plan(self._with_cast(read_source(script, self.host, base)[0]))[1]
 
+    def check(self, script: StoryScript, base: Path) -> StoryPlan:
+        """Return the plan of a script after every check that :meth:`render` makes before it touches the run folder."""
+        plan = self._plan(self._with_cast(script))[1]
+        self._check_services()
+        check_references(script, base)
+        return plan
+
     def render(
         self,
         script: Script,

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command as as_command
 
+from storymem.cli.ending import refused_by_the_system
 from storymem.errors import PluginError
 
 GROUP = "storymem.commands"
@@ -20,6 +21,11 @@ GROUP = "storymem.commands"
 
 class ExtensibleGroup(TyperGroup):
     """The program's own commands, then those of other distributions, by name."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; here and not around the program, because typer itself ends silently on a closed pipe."""
+        with refused_by_the_system():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return all command names; the program's own come first and cannot be replaced."""

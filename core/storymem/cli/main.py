@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from storymem.cli import (
     compare,
     convert,
     doctor,
+    ending,
     entities,
     evaluate,
     graph,
@@ -26,8 +26,6 @@ from storymem.cli import (
     terminal,
 )
 from storymem.cli.extensions import ExtensibleGroup
-from storymem.errors import StoryMemError
-from storymem.text import one_line
 
 app = typer.Typer(
     name="storymem",
@@ -56,6 +54,7 @@ for _command in (
     runs.film,
     runs.prune,
     runs.verify,
+    runs.repair,
     evaluate.evaluate,
     compare.compare,
     show.config,
@@ -87,20 +86,7 @@ def options(
 
 def main() -> None:
     """Run the program; exit codes are listed in docs/errors.md."""
-    terminal.prepare()
-    terminal.show_notes()
-    try:
-        app()
-    except terminal.OutputFailed as error:
-        terminal.discard(sys.stdout)
-        if not error.silent:
-            terminal.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except StoryMemError as error:
-        if "--debug" in sys.argv:  # the options are gone when the error arrives here
-            terminal.echo(error.details or "".join(traceback.format_exception(error)), err=True)
-        terminal.echo(f"error: {one_line(str(error))}", err=True)
-        sys.exit(error.exit_code)
+    sys.exit(ending.run(app))
 
 
 if __name__ == "__main__":

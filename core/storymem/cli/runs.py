@@ -1,4 +1,4 @@
-"""Commands on a run folder: status, takes, redo, pin, film, prune, verify."""
+"""Commands on a run folder: status, takes, redo, pin, film, prune, verify, repair."""
 
 from __future__ import annotations
 
@@ -68,14 +68,15 @@ def redo(
     quiet: options.Quiet = False,
 ) -> None:
     """Make a shot again; later shots are made again only if what they see of it has changed."""
-    from storymem.runs import open_run
+    from storymem.cli.render import stored_session
+    from storymem.runs import check_redo, open_run
 
     _check_redo(seed, prompt, reset)
-    with open_run(run, write=True) as opened:
-        if reset:
-            opened.reset(shot)
-        else:
-            opened.redo(shot, seed, prompt)
+    with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
+        override = None if reset else opened.override(shot, seed, prompt)
+        opened.require_shot(shot)
+        check_redo(opened, stored.session, stored.base, shot, override)
+        opened.store.redo(shot, override)
     if render:
         resume_run(run, None, None, {}, as_json, quiet)
 
@@ -89,9 +90,11 @@ def pin(
     quiet: options.Quiet = False,
 ) -> None:
     """Fix a shot to one of its takes, whatever the script and settings say; without a number, free it."""
-    from storymem.runs import open_run
+    from storymem.cli.render import stored_session
+    from storymem.runs import check_pin, open_run
 
-    with open_run(run, write=True) as opened:
+    with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
+        check_pin(opened, stored.session, stored.base, shot, take)
         opened.pin(shot, take)
     if render:
         resume_run(run, None, None, {}, as_json, quiet)
@@ -112,13 +115,19 @@ def film(run: options.Run, as_json: options.Json = False) -> None:
     echo(f"{joined.film} ({joined.frames} frames{missing})")
 
 
-def prune(run: options.Run, as_json: options.Json = False) -> None:
+def prune(
+    run: options.Run,
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="Empty the quarantine instead: what was damaged or left over.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """Delete takes that are neither in the film nor pinned, and their files."""
     from storymem.cli.terminal import print_json
     from storymem.runs import open_run
 
     with open_run(run, write=True) as opened:
-        old, removed = opened.prune()
+        old, removed = ([], opened.empty_quarantine()) if quarantine else opened.prune()
     if as_json:
         print_json({"takes": old, "files": [str(path) for path in removed.files]})
         return
@@ -141,6 +150,19 @@ def verify(run: options.Run, as_json: options.Json = False) -> None:
         raise RunStoreError(
             f"{run}: {len(bad)} files are damaged ({', '.join(bad[:3])}); storymem resume {run} makes them again"
         )
+
+
+def repair(run: options.Run, as_json: options.Json = False) -> None:
+    """Rebuild a run whose run.sqlite is lost or damaged from the notes beside its files; say what was done."""
+    from storymem.cli.terminal import print_json
+    from storymem.runs import repair_run
+
+    done = repair_run(run)
+    if as_json:
+        print_json(done.to_json())
+        return
+    for line in done.lines():
+        echo(line)
 
 
 def _check_redo(seed: int | None, prompt: str | None, reset: bool) -> None:

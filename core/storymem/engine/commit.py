@@ -5,6 +5,7 @@ Runs in the engine's process and touches no pixels.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 from storymem.engine.prepare import PreparedShot
 from storymem.engine.shot_keys import ShotKeys, readable
-from storymem.errors import PluginError, StoryMemError
+from storymem.errors import PluginError, ShotError, StoryMemError
 from storymem.interfaces import Keyframe, MemoryPolicy
 from storymem.memory.memory import Memory
 from storymem.store.records import CurrentShot, Selection, ShotCommit, Take
@@ -72,29 +73,37 @@ class ShotCommitter:
         """Move an outcome's files into place and commit it.
 
         Raises:
-            StoryMemError: The policy failed. The clip is kept, and only the choosing counts as failed.
+            StoryMemError: The policy or the memory store failed. The clip is kept, and only the choosing counts as
+                failed.
         """
         take = self._new_take(shot, outcome.made) if outcome.made else shot.take
         view = outcome.view.digest if outcome.view else shot.view
         tail = outcome.tail.digest if outcome.tail else shot.tail if shot.spec.tail else ""
         if take is None or view is None or tail is None:
             raise PluginError(f"shot {outcome.shot}: the executor returned no clip, no viewing copy or no last frames")
-        admitted, failure = None, None
+        admitted: _Admitted | None = None
+        failure: StoryMemError | None = None
         if outcome.candidates is not None:
             try:
-                admitted = self._admit(shot, take, outcome)
+                admitted = self._remember(self._admit(shot, take, outcome), outcome)
             except StoryMemError as error:
                 failure = error
+            except Exception as error:  # a bug in a plugin: it must not cost the clip
+                what = f"remembering failed: {type(error).__name__}: {error}"
+                failure = ShotError(what, "".join(traceback.format_exception(error)))
         selection = admitted.selection if admitted else shot.selection
-        if admitted is not None:  # before the transaction: what memory has too much is forgotten at the next start
-            vectors = {k.id: outcome.embeddings[k.id] for k in admitted.keyframes if k.id in outcome.embeddings}
-            self._memory.add(admitted.selection.key, admitted.keyframes, vectors)
         self._write(shot, take, (view, tail), selection, outcome, admitted.keyframes if admitted else ())
         if failure is not None:
             raise failure
         if selection is not None:
             self._memory.give(shot.spec.shot.position, selection.key, selection.keyframes)
         return Committed(take, tuple(k.frame for k in admitted.keyframes) if admitted else ())
+
+    def _remember(self, admitted: _Admitted, outcome: ShotOutcome) -> _Admitted:
+        """Enter keyframes in memory, before the transaction: what is too much there is forgotten at the next start."""
+        vectors = {k.id: outcome.embeddings[k.id] for k in admitted.keyframes if k.id in outcome.embeddings}
+        self._memory.add(admitted.selection.key, admitted.keyframes, vectors)
+        return admitted
 
     def _write(
         self,

@@ -129,7 +129,8 @@ class ShotPreparer:
 
     def _with_take(self, shot: PreparedShot, take: Take) -> PreparedShot:
         spec = shot.spec
-        self._check_pin(spec, take)
+        if take.pinned:
+            check_pinned(self._plan, spec, take)
         found = replace(
             shot,
             key=take.key,
@@ -177,10 +178,12 @@ class ShotPreparer:
     def _clip_file(self, take: Take) -> ClipFile:
         return ClipFile(self._store.file_ref(take.master), take.clip, take.fps)
 
-    def _check_pin(self, spec: ShotSpec, take: Take) -> None:
-        wanted = (*self._plan.size, self._plan.fps)
-        if take.pinned and ((take.width, take.height, take.fps) != wanted or take.frames != spec.request.frames):
-            raise RunStoreError(
-                f"shot {take.shot}: pinned take {take.number} is {take.width}x{take.height}, {take.frames} frames, "
-                f"{take.fps} fps, and does not fit this run; unpin it"
-            )
+
+def check_pinned(plan: StoryPlan, spec: ShotSpec, take: Take) -> None:
+    """Raise :class:`RunStoreError` if a take that the user pinned does not fit the run."""
+    wanted = (*plan.size, plan.fps)
+    if (take.width, take.height, take.fps) != wanted or take.frames != spec.request.frames:
+        raise RunStoreError(
+            f"shot {take.shot}: pinned take {take.number} is {take.width}x{take.height}, {take.frames} frames, "
+            f"{take.fps} fps, and does not fit this run; unpin it"
+        )

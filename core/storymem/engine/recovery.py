@@ -26,7 +26,7 @@ def with_recovery(
     ``work`` finds what is finished by its hash, so starting over makes only what depended on the damaged file.
 
     Raises:
-        RunStoreError: The same file was damaged again and again.
+        RunStoreError: The same file was damaged again and again, or is a take that the user pinned.
     """
     seen: Counter[str] = Counter()
     while True:

@@ -16,7 +16,7 @@ from storymem.engine.prepare import ShotPreparer
 from storymem.engine.recovery import with_recovery
 from storymem.engine.schedule import Scheduler, Services, Tally
 from storymem.engine.worker import WorkerFactory
-from storymem.film.film import FilmPart, write_film
+from storymem.film.film import FilmPart, check_way, write_film
 from storymem.film.names import Publisher
 from storymem.interfaces import Executor, MemoryPolicy, MemoryStore
 from storymem.memory.library import CastLibrary
@@ -91,6 +91,7 @@ class Run:
         Returns:
             What became of the shots; path and number of frames of the film, None if shots failed.
         """
+        check_way(self._store)  # before hours of work, not after
         for notice in self._plan.notices:
             self._emit(Notice(text=notice))
         self._reconcile()

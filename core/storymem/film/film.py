@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from storymem.errors import MediaError
+from storymem.film.names import FILM, has_content, in_the_way, is_there, make_way
 from storymem.interfaces import Transition
 from storymem.keys import digest
 from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, media_errors, viewing_codec
-from storymem.store.objects import file_digest, sync_folder, verified
+from storymem.store.objects import file_digest, reading, sync_folder, verified
 from storymem.store.runstore import RunStore
 from storymem.values.clip import Frames
 from storymem.values.files import FileRef
-
-FILM = "film.mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,10 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
             "crf": crf,
         },
     )
-    if _is_written(store, path, key):
+    recorded = json.loads(store.meta("film") or "{}")
+    if recorded.get("key") == key and has_content(path, recorded["digest"]):
         return path, expected, True
+    check_way(store)
     temporary = store.temporary / FILM
     if any(part.overlap for part in parts[1:]):
         _encode(temporary, parts, fps, crf)
@@ -82,17 +83,22 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
         raise MediaError(
             f"{path}: would have {actual} frames, its shots have {expected}; this is a bug, please report it"
         )
-    content = file_digest(temporary)
+    with reading(temporary):
+        content = file_digest(temporary)
+    # Recorded first, with the film it replaces: whichever is there after a crash is known to be one of ours.
+    before = recorded.get("digest", "")
+    store.set_meta({"film": json.dumps({"key": key, "digest": content, "replaces": before})})
     with media_errors(f"{path}: cannot be written"):
+        make_way(store, path, before, recorded.get("replaces", ""), content)
         temporary.replace(path)
         sync_folder(store.folder)
-    store.set_meta({"film": json.dumps({"key": key, "digest": content})})
     return path, expected, False
 
 
-def _is_written(store: RunStore, path: Path, key: str) -> bool:
-    recorded = json.loads(store.meta("film") or "{}")
-    return recorded.get("key") == key and path.is_file() and file_digest(path) == recorded["digest"]
+def check_way(store: RunStore) -> None:
+    """Raise :class:`MediaError` if the film's name is taken by a file that storymem did not write."""
+    if store.meta("film") is None and is_there(store.folder / FILM):
+        raise in_the_way(store.folder / FILM)
 
 
 def _encode(path: Path, parts: Sequence[FilmPart], fps: int, crf: int) -> None:

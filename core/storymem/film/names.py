@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import unicodedata
@@ -12,13 +13,17 @@ from typing import Any
 from storymem.errors import MediaError, RunStoreError
 from storymem.interfaces import MemoryStore
 from storymem.media.files import writing
-from storymem.store.objects import file_digest
+from storymem.store.folder import QUARANTINE
+from storymem.store.objects import file_digest, reading
 from storymem.store.records import CurrentShot
 from storymem.store.runstore import RunStore
 from storymem.text import composed, folded
 
+FILM = "film.mp4"
 #: What else is in a run folder, without suffixes.
-_OWN_NAMES = frozenset({"", "film", "keyframes", "lock", "memory", "objects", "quarantine", "run", "shots", "tmp"})
+_OWN_NAMES = frozenset(
+    ["", "film", "generation", "keyframes", "lock", "memory", "objects", "quarantine", "run", "shots", "takes", "tmp"]
+)
 #: What Windows keeps for devices, with any suffix and in any case.
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin", "conout", "clock"}
@@ -73,14 +78,14 @@ class Publisher:
         names, new = self._names(shot), dict[str, str]()
         before = self._store.published_among(names)
         for name, digest in names.items():
-            source, target = self._store.objects.path(digest, Path(name).suffix), self._store.folder / name
+            source, target = self._store.objects.path(digest, Path(name).suffix), inside(self._store.folder, name)
             published = before.get(name)
-            if published == digest and _leads_to(target, source, digest):
-                continue
-            with writing(target):
-                if published is None and _exists(target) and not _leads_to(target, source, digest):
-                    raise MediaError(f"{target}: is in the way and was not made by storymem; move it elsewhere")
-                _link(source, target, self._store.temporary)
+            if not _leads_to(target, source, digest):
+                if published is None and is_there(target):
+                    raise in_the_way(target)
+                with writing(target):
+                    make_way(self._store, target, published or "")
+                    _link(source, target, self._store.temporary)
             if published != digest:
                 new[name] = digest
         if new:
@@ -89,10 +94,12 @@ class Publisher:
     def finish(self, shots: Iterable[CurrentShot]) -> None:
         """Remove the names of shots and keyframes that are there no more; ``shots`` are those that are."""
         wanted = {name for shot in shots for name in self._names(shot)}
-        gone = sorted(set(self._store.published()) - wanted)
-        for name in gone:
-            with writing(self._store.folder / name):
-                _inside(self._store.folder, name).unlink(missing_ok=True)
+        gone = {name: digest for name, digest in self._store.published().items() if name not in wanted}
+        for name, digest in sorted(gone.items()):
+            target = inside(self._store.folder, name)
+            with writing(target):
+                make_way(self._store, target, digest)
+                target.unlink(missing_ok=True)
         if gone:
             self._store.remove_published(gone)
 
@@ -107,24 +114,59 @@ class Publisher:
         return names
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """Return a published name's file; raises where a changed database leads out of the run folder."""
+def damaged_names(store: RunStore) -> list[str]:
+    """Return the readable names, and the film, whose content is not what was written; the next render puts it right.
+
+    Names of files that the run has lost are left out: the files themselves are what is damaged.
+    """
+    recorded, files = json.loads(store.meta("film") or "{}"), store.files()
+    names = {name: digest for name, digest in store.published().items() if digest in files}
+    names |= {FILM: recorded["digest"]} if recorded else {}
+    return sorted(name for name, digest in names.items() if not has_content(store.folder / name, digest))
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return a published name's file; raises where a changed database or a link leads out of the run folder."""
     parts = PurePosixPath(name).parts
     if len(parts) != 2 or ".." in parts or PurePosixPath(name).is_absolute():
         raise RunStoreError(f"{folder}: {name!r} is no name of a published file; the run is damaged")
+    if (folder / parts[0]).is_symlink():
+        raise RunStoreError(f"{folder / parts[0]}: is a symbolic link, which a run folder must not have")
     return folder / name
 
 
-def _exists(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
+def is_there(path: Path) -> bool:
+    """Whether anything has this name, a broken link included."""
+    with reading(path):
+        return path.exists() or path.is_symlink()
+
+
+def in_the_way(path: Path) -> MediaError:
+    """Return the error of a file that storymem did not write."""
+    return MediaError(
+        f"{path}: is in the way and was not made by storymem; move it elsewhere, or --force moves it to {QUARANTINE}/"
+    )
+
+
+def make_way(store: RunStore, path: Path, *ours: str) -> None:
+    """Move what has a name to the quarantine unless it is, by its digest, what storymem wrote there."""
+    if is_there(path) and (path.is_symlink() or not any(has_content(path, digest) for digest in ours if digest)):
+        store.objects.set_aside([path], "was changed after storymem had written it")
+
+
+def has_content(path: Path, digest: str) -> bool:
+    """Whether there is a file of this name with this content."""
+    with reading(path):
+        return path.is_file() and file_digest(path) == digest
 
 
 def _leads_to(target: Path, source: Path, digest: str) -> bool:
     """Whether a name is a link to its file, or a copy of it; a damaged file that was made again leaves old links."""
-    try:
-        return target.samefile(source) or file_digest(target) == digest
-    except OSError:
-        return False
+    with reading(target):
+        try:
+            return not target.is_symlink() and (target.samefile(source) or has_content(target, digest))
+        except FileNotFoundError:
+            return False
 
 
 def _link(source: Path, target: Path, temporary: Path) -> None:

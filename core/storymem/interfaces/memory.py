@@ -66,6 +66,13 @@ class MemoryStore(Plugin[SettingsT]):
     def owners(self) -> frozenset[str]:
         """Return all owners."""
 
+    def discard_damaged(self) -> Sequence[str]:
+        """Remove what is not as it was kept, and say in a few words what each was; it is chosen or computed again.
+
+        The default is for stores that cannot tell, and finds nothing.
+        """
+        return ()
+
     @abstractmethod
     def forget(self, owners: Collection[str]) -> None:
         """Remove owners, and embeddings that no owner's keyframe needs any more."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from storymem.errors import MediaError
+from storymem.errors import MediaError, os_error
 
 
 @contextmanager
@@ -15,4 +15,4 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
+        raise os_error(f"{path}: cannot be written", error, MediaError) from error

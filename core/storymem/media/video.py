@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
-from storymem.errors import MediaError
+from storymem.errors import MediaError, os_error
 from storymem.values.clip import Clip, Frames
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def media_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, IndexError, av.FFmpegError) as error:
+        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+            raise os_error(what, error, MediaError) from error
         raise MediaError(f"{what}: {error}") from error
 
 
@@ -147,7 +149,8 @@ def iter_frames(path: Path) -> Iterator[Frames]:
     """Yield the frames of a video file, uint8 RGB (H, W, 3), one at a time."""
     import av
 
-    with media_errors(f"{path}: cannot be read as video"), av.open(str(path)) as container:
+    # A file object and never the path: FFmpeg would take a colon in it for a protocol, and open addresses.
+    with media_errors(f"{path}: cannot be read as video"), path.open("rb") as file, av.open(file, "r") as container:
         container.streams.video[0].thread_type = "AUTO"
         for frame in container.decode(video=0):
             yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
@@ -177,7 +180,7 @@ def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
         stream = None
         count = 0
         for part in parts:
-            with av.open(str(part)) as source:
+            with part.open("rb") as copy, av.open(copy, "r") as source:
                 if stream is None:
                     stream = out.add_stream_from_template(source.streams.video[0])
                 count += _copy_packets(source, out, stream, count, fps)
@@ -206,5 +209,5 @@ def count_frames(path: Path) -> int:
     """Return the number of video packets of a file, without decoding."""
     import av
 
-    with media_errors(f"{path}: cannot be read as video"), av.open(str(path)) as container:
+    with media_errors(f"{path}: cannot be read as video"), path.open("rb") as file, av.open(file, "r") as container:
         return sum(1 for packet in container.demux(video=0) if packet.size)

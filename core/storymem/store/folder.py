@@ -9,13 +9,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from storymem.errors import RunStoreError
+from storymem.errors import RunStoreError, StoryMemError, os_error
+from storymem.store.sidecars import FOLDER as TAKES
+from storymem.store.sidecars import GENERATION
 
 DATABASE = "run.sqlite"
 OBJECTS = "objects"
 QUARANTINE = "quarantine"
 TEMPORARY = "tmp"
 _LOCK, _HOLDER = "lock", "lock.pid"
+#: What a run folder holds and is written to by name; a link there would lead writes and deletions elsewhere.
+_OURS = (DATABASE, "memory.sqlite", OBJECTS, QUARANTINE, TEMPORARY, TAKES, GENERATION, _LOCK, _HOLDER, "run.log",
+         "film.mp4", "shots", "keyframes")  # fmt: skip
 
 
 class RunFolder:
@@ -23,25 +28,31 @@ class RunFolder:
 
     Args:
         path: The folder; made if it does not exist.
+        repairing: Take it although its database or its objects are gone.
 
     Raises:
         RunStoreError: In use, not writable, or holding files that are not a run's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, repairing: bool = False) -> None:
         self.path = path
-        if not (path / DATABASE).exists():
+        refuse_links(path)
+        if not repairing:
             self._refuse_foreign()
         try:
             for folder in (path, path / TEMPORARY, path / OBJECTS):
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path / _LOCK)
             self._lock.acquire(timeout=0)
-            (path / _HOLDER).write_text(f"{os.getpid()}\n", "ascii")
         except Timeout as error:
             raise RunStoreError(f"{path}: is in use by {self._holder()}") from error
+        except (OSError, NotImplementedError) as error:
+            raise self._refused(error) from error
+        try:
+            (path / _HOLDER).write_text(f"{os.getpid()}\n", "ascii")
         except OSError as error:
-            raise RunStoreError(f"{path}: cannot be written: {error.strerror}") from error
+            self._lock.release()
+            raise self._refused(error) from error
 
     def new_temporary(self) -> Path:
         """Return an empty folder for the files of this run alone, after removing those of killed ones.
@@ -53,16 +64,34 @@ class RunFolder:
         try:
             temporary.mkdir(parents=True)
         except OSError as error:
-            raise RunStoreError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise self._refused(error) from error
         return temporary
 
     def close(self) -> None:
         """Release the lock."""
-        (self.path / _HOLDER).unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            (self.path / _HOLDER).unlink(missing_ok=True)
+        except OSError:
+            pass  # it only names the holder in a message; the lock itself decides
+        finally:
+            self._lock.release()
+
+    def _refused(self, error: Exception) -> StoryMemError:
+        if isinstance(error, OSError):
+            return os_error(f"{self.path}: cannot be written", error, RunStoreError)
+        return RunStoreError(f"{self.path}: cannot be locked: {error}")
 
     def _refuse_foreign(self) -> None:
-        """Raise where a folder that is no run has files in the two folders that a run empties and fills."""
+        """Raise where a folder has lost a part of its run, or is no run and has files that one would meet."""
+        if (self.path / DATABASE).exists():
+            if not (self.path / OBJECTS).is_dir():
+                raise RunStoreError(f"{self.path / OBJECTS}: is gone; nothing was changed, put it back and try again")
+            return
+        if (self.path / TAKES).is_dir() or (self.path / GENERATION).exists():
+            raise RunStoreError(
+                f"{self.path}: has lost its {DATABASE}; storymem repair {self.path} rebuilds it from the files that "
+                "are there"
+            )
         for ours in (self.path / TEMPORARY, self.path / OBJECTS):
             if ours.is_dir() and any(ours.iterdir()):
                 raise RunStoreError(
@@ -73,8 +102,20 @@ class RunFolder:
     def _holder(self) -> str:
         try:
             pid = (self.path / _HOLDER).read_text("ascii").strip()
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             return "another process (unknown pid)"
         if pid == str(os.getpid()):
             return "this process: another render or an open run store of it"
         return f"another process (pid {pid})"
+
+
+def refuse_links(path: Path) -> None:
+    """Raise where a part of a run folder is a symbolic link: it would lead out of the folder."""
+    for name in _OURS:
+        try:
+            linked = (path / name).is_symlink()
+        except OSError as error:
+            raise os_error(f"{path / name}: cannot be read", error, RunStoreError) from error
+        if linked:
+            raise RunStoreError(f"{path / name}: is a symbolic link, which a run folder must not have; put the "
+                                "file or folder itself there")  # fmt: skip

@@ -3,25 +3,30 @@
     film.mp4  shots/  keyframes/     what people look at (links into objects/)
     objects/                         every file, named by its content
     run.sqlite                       the truth of takes; names keyframes by id
+    takes/  generation.json          the same once more, shot by shot: what a lost run.sqlite is rebuilt from
     memory.sqlite                    the memory store: the keyframes themselves
     quarantine/                      damaged files and strays, each with its reason
     tmp/                             files being written; emptied when a run starts
 
 Only one process writes at a time. A shot is committed in one transaction after its files are in place, so a
 process killed at any moment leaves either the whole shot or nothing of it.
+
+Nothing that the user could miss is deleted but by ``storymem prune``: damaged files and strays are set aside, and
+strays only when the database has proved that it is whole and no older than the files beside it.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from storymem.errors import RunStoreError
+from storymem.errors import DamagedDatabase, RunStoreError
 from storymem.store.database import Database
-from storymem.store.folder import DATABASE, OBJECTS, QUARANTINE, TEMPORARY, RunFolder
+from storymem.store.folder import DATABASE, OBJECTS, QUARANTINE, TEMPORARY, RunFolder, refuse_links
 from storymem.store.objects import FileRecord, ObjectStore
 from storymem.store.records import CurrentShot, Override, Selection, ShotCommit, Take
 from storymem.store.rows import (
@@ -33,11 +38,14 @@ from storymem.store.rows import (
     take_of,
     take_row,
 )
+from storymem.store.sidecars import RUN, Sidecars
 from storymem.values.files import FileRef
 from storymem.values.keyframe import Keyframe
 
 #: In place of a shot id where the selection holds the story's reference images.
 REFERENCES = "references"
+#: For :meth:`RunStore.changing`: whichever shots it turns out to be.
+ANY = "*"
 
 
 class RunStore:
@@ -55,19 +63,55 @@ class RunStore:
         self.folder = folder
         self.objects = ObjectStore(folder / OBJECTS, folder / QUARANTINE)
         self.temporary = folder / TEMPORARY
-        if not write and not (folder / DATABASE).is_file():
-            raise RunStoreError(f"{folder}: is not a run folder (no {DATABASE}); render into it first")
+        self._sidecars = Sidecars(folder)
+        if not write:
+            _require_database(folder)
         self._locked = RunFolder(folder) if write else None
         try:
-            self.db = Database(folder / DATABASE, write)
+            last = self._sidecars.last()  # before the database: another process may be writing to both
+            # An empty database beside files is not theirs: it would call all of them strays.
+            self.db = Database(folder / DATABASE, write, create=write and last is None and not self.objects.any())
+            self._require_newest(last)
             if self._locked is not None:
-                self.temporary = self._locked.new_temporary()
-                self.objects.set_aside(
-                    self.objects.strays(set(self.files())), "finished, but not committed: its run was stopped before"
-                )
+                self._start(self._locked, last)
         except BaseException:
             self._release()
             raise
+
+    def _require_newest(self, last: tuple[str, int] | None) -> None:
+        """Raise if the database is not the one that the files beside it were written with, or an older copy of it."""
+        if last is None or (last[0] == self.db.run and last[1] <= self.db.generation):
+            return
+        what = "an older copy" if last[0] == self.db.run else "of another run"
+        raise DamagedDatabase(
+            f"{self.db.path}: is {what}, or has lost its end (copied without {DATABASE}-wal?); nothing was changed: "
+            f"put the right one there, or storymem repair {self.folder} rebuilds it from the files beside it"
+        )
+
+    def _start(self, locked: RunFolder, last: tuple[str, int] | None) -> None:
+        self.temporary = locked.new_temporary()
+        if last != (self.db.run, self.db.generation):  # new, or killed between a transaction and its notes
+            self._sidecars.write(self.db, self._sidecars.differing(self.db))
+        strays = self.objects.strays(set(self.files()))
+        self.objects.set_aside(strays, "finished, but not committed: its run was stopped before")
+
+    @contextmanager
+    def changing(self, *names: str) -> Iterator[None]:
+        """Commit everything inside, or nothing of it, and note it beside the objects.
+
+        Args:
+            names: Shots whose rows change, ``RUN`` for notes about the run, ``ANY`` where it may be any of them; none
+                where only readable names and failures change.
+        """
+        with self.db.transaction():
+            yield
+        self._sidecars.write(self.db, self._sidecars.differing(self.db) if ANY in names else names)
+
+    def refresh_sidecars(self) -> list[Path]:
+        """Write the sidecars that do not say what the database says; return their files."""
+        names = self._sidecars.differing(self.db)
+        self._sidecars.write(self.db, names)
+        return [self._sidecars.path(name) for name in names]
 
     def close(self) -> None:
         """Close the database and release the lock."""
@@ -97,7 +141,7 @@ class RunStore:
 
     def set_meta(self, values: Mapping[str, str]) -> None:
         """Keep notes about the run."""
-        with self.db.transaction():
+        with self.changing(RUN):
             self.db.change_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     # -- takes and what belongs to them ---------------------------------------------------------------------
@@ -111,6 +155,14 @@ class RunStore:
     def take(self, shot: str, number: int) -> Take | None:
         """Return one take of a shot."""
         return self._one_take("shot = ? AND number = ?", (shot, number))
+
+    def require_take(self, shot: str, number: int) -> Take:
+        """Return one take of a shot; raises :class:`RunStoreError` naming the ones there are."""
+        take = self.take(shot, number)
+        if take is None:
+            has = ", ".join(str(take.number) for take in self.takes(shot)) or "none"
+            raise RunStoreError(f"shot {shot}: has no take {number}; its takes are: {has}")
+        return take
 
     def usable_take(self, shot: str, key: str) -> Take | None:
         """Return the take of a shot that the user fixed, else the one of this key."""
@@ -241,7 +293,7 @@ class RunStore:
 
     def commit(self, done: ShotCommit) -> None:
         """Write a finished shot in one transaction."""
-        with self.db.transaction():
+        with self.changing(done.take.shot):
             self._add_files(done.files)
             self._insert_take(done.take)
             self.db.change_many("INSERT OR REPLACE INTO derived VALUES (?, ?)", done.derived.items())
@@ -252,7 +304,7 @@ class RunStore:
 
     def set_references(self, selection: Selection, pictures: Mapping[str, str], files: Iterable[FileRecord]) -> None:
         """Keep the story's reference images, a selection that belongs to no take, in place of the ones before."""
-        with self.db.transaction():
+        with self.changing(REFERENCES):
             self._add_files(files)
             self.db.change("DELETE FROM selections WHERE shot = ? AND key != ?", (REFERENCES, selection.key))
             self.db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
@@ -261,19 +313,21 @@ class RunStore:
 
     def set_current(self, shot: CurrentShot) -> None:
         """Record what a shot is at present, and that it did not fail."""
-        with self.db.transaction():
+        with self.changing(shot.shot):
             self._set_current(shot)
 
     def keep_only(self, shots: Iterable[str]) -> None:
         """Forget what shots that are not in the script any more are at present; their takes stay."""
-        names = json.dumps(list(shots))
-        with self.db.transaction():
+        kept = set(shots)
+        names = json.dumps(sorted(kept))
+        gone = [name for (name,) in self.db.rows("SELECT shot FROM current") if name not in kept]
+        with self.changing(*gone):
             for table in ("current", "failures"):
                 self.db.change(f"DELETE FROM {table} WHERE shot NOT IN (SELECT value FROM json_each(?))", (names,))
 
     def fail(self, shot: str, error: str, details: str, created: str) -> None:
         """Record why a shot could not be made: one line, and the traceback of a bug."""
-        with self.db.transaction():
+        with self.changing():
             self.db.change("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", (shot, error, details, created))
 
     def failures(self) -> dict[str, str]:
@@ -315,7 +369,7 @@ class RunStore:
 
     def redo(self, shot: str, override: Override | None) -> None:
         """Change a shot for all later renders of this run and free it; None goes back to the script, pins kept."""
-        with self.db.transaction():
+        with self.changing(shot):
             self.db.change("DELETE FROM overrides WHERE shot = ?", (shot,))
             if override is not None:
                 self.db.change("INSERT INTO overrides VALUES (?, ?, ?)", (shot, override.seed, override.prompt))
@@ -327,11 +381,9 @@ class RunStore:
         Raises:
             RunStoreError: The shot has no such take.
         """
-        numbers = [n for (n,) in self.db.rows("SELECT number FROM takes WHERE shot = ? ORDER BY number", (shot,))]
-        if number is not None and number not in numbers:
-            has = ", ".join(map(str, numbers)) or "none"
-            raise RunStoreError(f"shot {shot}: has no take {number}; its takes are: {has}")
-        with self.db.transaction():
+        if number is not None:
+            self.require_take(shot, number)
+        with self.changing(shot):
             self.db.change("UPDATE takes SET pinned = (number IS ?) WHERE shot = ?", (number, shot))
 
     # -- readable names -----------------------------------------------------------------------------------------
@@ -347,10 +399,18 @@ class RunStore:
 
     def add_published(self, names: Mapping[str, str]) -> None:
         """Record further readable names."""
-        with self.db.transaction():
+        with self.changing():
             self.db.change_many("INSERT OR REPLACE INTO published VALUES (?, ?)", names.items())
 
     def remove_published(self, names: Iterable[str]) -> None:
         """Record that these readable names are gone."""
-        with self.db.transaction():
+        with self.changing():
             self.db.change_many("DELETE FROM published WHERE name = ?", [(name,) for name in names])
+
+
+def _require_database(folder: Path) -> None:
+    """Raise unless there is a database to look at, in a folder without links."""
+    refuse_links(folder)
+    if not (folder / DATABASE).is_file():
+        lost = f"; storymem repair {folder} rebuilds it" if Sidecars(folder).names() else "; render into it first"
+        raise RunStoreError(f"{folder}: is not a run folder (no {DATABASE}){lost}")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storymem.errors import RunStoreError
-from storymem.store.objects import FileRecord, file_digest
-from storymem.store.runstore import REFERENCES, RunStore
+from storymem.store.objects import FileRecord
+from storymem.store.runstore import ANY, REFERENCES, RunStore
 from storymem.store.schema import REFERRED
 
 
@@ -38,7 +38,7 @@ def remove_takes(store: RunStore, takes: Iterable[tuple[str, int]]) -> Removed:
     """
     db, before = store.db, set(store.selections())
     chosen = list(takes)
-    with db.transaction():
+    with store.changing(ANY):
         for table in ("takes", "recalls"):
             db.change_many(f"DELETE FROM {table} WHERE shot = ? AND number = ?", chosen)
         unused = "DELETE FROM selections WHERE shot != ? AND key NOT IN (SELECT selection FROM current)"
@@ -53,20 +53,25 @@ def remove_takes(store: RunStore, takes: Iterable[tuple[str, int]]) -> Removed:
 
 
 def remove_damaged(store: RunStore, digest: str) -> Removed:
-    """Forget a file whose content is wrong, and what was made of it; the file goes to the quarantine."""
+    """Forget a file whose content is wrong, and what was made of it; the file goes to the quarantine.
+
+    Raises:
+        RunStoreError: It is a take that the user pinned; nothing is changed, because only the user can choose another.
+    """
+    _require_unpinned(store, digest)
     db, parameters = store.db, {"d": digest}
-    keys = "SELECT selection FROM keyframes WHERE id IN (SELECT id FROM pictures WHERE digest = :d)"
+    ids = "SELECT id FROM pictures WHERE digest = :d"
+    keys = f"SELECT selection FROM keyframes WHERE id IN ({ids})"
     owners = frozenset(key for (key,) in db.rows(keys, parameters))
-    shots = {
-        shot
-        for query in (
-            "SELECT shot FROM takes WHERE master = :d",
-            f"SELECT shot FROM selections WHERE key IN ({keys})",
-            "SELECT shot FROM current WHERE view = :d OR tail = :d",
-        )
-        for (shot,) in db.rows(query, parameters)
-    }
-    with db.transaction():
+    shots = _shots(
+        store,
+        parameters,
+        "SELECT shot FROM takes WHERE master = :d",
+        f"SELECT shot FROM selections WHERE key IN ({keys})",
+        "SELECT shot FROM current WHERE view = :d OR tail = :d",
+    )
+    showing = _shots(store, parameters, f"SELECT shot FROM recalls WHERE id IN ({ids})")
+    with store.changing(*sorted(shots | showing)):
         gone = "DELETE FROM recalls WHERE (shot, number) IN (SELECT shot, number FROM takes WHERE master = :d)"
         db.change(gone, parameters)
         db.change("DELETE FROM takes WHERE master = :d", parameters)
@@ -76,14 +81,36 @@ def remove_damaged(store: RunStore, digest: str) -> Removed:
         db.change("DELETE FROM pictures WHERE digest = :d", parameters)
         db.change("DELETE FROM objects WHERE digest = :d", parameters)
     files = tuple(store.objects.named(digest))
-    store.objects.set_aside(files, f"does not have its recorded content {digest}")
+    what = f"; it belonged to shot {', '.join(sorted(shots))}" if shots else ""
+    store.objects.set_aside(files, f"does not have its recorded content {digest}{what}")
     return Removed(tuple(sorted(shots)), owners, files)
+
+
+def is_pinned(store: RunStore, digest: str) -> bool:
+    """Whether a file is the master of a take that the user pinned."""
+    return bool(store.db.rows("SELECT 1 FROM takes WHERE master = ? AND pinned", (digest,)))
+
+
+def _require_unpinned(store: RunStore, digest: str) -> None:
+    query = "SELECT shot, number FROM takes WHERE master = ? AND pinned ORDER BY shot"
+    for shot, number in store.db.rows(query, (digest,)):
+        file = store.objects.path(digest, store.file(digest).suffix)
+        raise RunStoreError(
+            f"shot {shot}: the file of its pinned take {number} is damaged or gone; nothing was changed: put a good "
+            f"copy at {file}, or free the shot with storymem pin {store.folder} {shot}"
+        )
+
+
+def _shots(store: RunStore, parameters: dict[str, str], *queries: str) -> set[str]:
+    return {shot for query in queries for (shot,) in store.db.rows(query, parameters)}
 
 
 def remove_selections(store: RunStore, keys: Iterable[str]) -> None:
     """Forget selections whose keyframes the memory store has lost; they are chosen again by the next render."""
-    with store.db.transaction():
-        store.db.change_many("DELETE FROM selections WHERE key = ?", [(key,) for key in keys])
+    chosen = [(key,) for key in keys]
+    shots = {shot for key in chosen for (shot,) in store.db.rows("SELECT shot FROM selections WHERE key = ?", key)}
+    with store.changing(*sorted(shots)):
+        store.db.change_many("DELETE FROM selections WHERE key = ?", chosen)
         store.db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
 
 
@@ -91,17 +118,11 @@ def damaged_files(store: RunStore) -> list[FileRecord]:
     """Read every stored file and return those that are gone or have other content, by name.
 
     Raises:
-        RunStoreError: A file cannot be read now, which says nothing about its content.
+        RunStoreError: A file cannot be read now, or all are gone, as when a disk is not mounted: neither says anything
+            about their content.
     """
-    bad = [record for record in store.files().values() if not _has_content(store, record)]
+    files = store.files()
+    if files and not store.objects.any():
+        raise RunStoreError(f"{store.objects.folder}: has none of the run's {len(files)} files; nothing was changed")
+    bad = [record for record in files.values() if not store.objects.has_content(record)]
     return sorted(bad, key=lambda record: record.digest)
-
-
-def _has_content(store: RunStore, record: FileRecord) -> bool:
-    path = store.objects.path(record.digest, record.suffix)
-    try:
-        return file_digest(path) == record.digest
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise RunStoreError(f"{path}: cannot be read: {error.strerror}; nothing was changed, try again") from error

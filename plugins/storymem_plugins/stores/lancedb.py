@@ -22,7 +22,7 @@ from storymem.errors import RunStoreError
 from storymem.interfaces import Keyframe, MemoryStore
 from storymem.interfaces.memory import picture_path
 from storymem.values.files import FileRef
-from storymem_plugins.stores.matrix import EmbeddingMatrix, check_dimension
+from storymem_plugins.stores.matrix import EmbeddingMatrix, check_dimension, check_finite
 
 FOLDER = "memory.lancedb"
 #: Every addition is a file of its own; more of them than this are merged when the store is closed.
@@ -100,6 +100,7 @@ class LanceStore(MemoryStore):
         if not vectors:
             return
         check_dimension(self._dimension(encoder), {len(vector) for vector in vectors.values()})
+        check_finite(vectors)
         rows, matrix, table = _arrow(vectors), self._matrix(encoder), self._tables.get(_name(encoder))
         self._wrote = True
         with self._errors():

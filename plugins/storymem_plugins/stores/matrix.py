@@ -82,3 +82,10 @@ def check_dimension(expected: int | None, dimensions: Collection[int]) -> None:
             f"encoder: gives {', '.join(map(str, sorted(dimensions)))} numbers a picture, "
             f"the store has {needed}; use the encoder this run was made with, or another run folder"
         )
+
+
+def check_finite(vectors: Mapping[str, NDArray[np.float32]]) -> None:
+    """Raise :class:`SettingsError` if an embedding has NaN or infinite numbers: it would be near to everything."""
+    for id_, vector in vectors.items():
+        if not np.isfinite(vector).all():
+            raise SettingsError(f"encoder: gives NaN or infinite numbers for picture {id_[:12]}...")

@@ -1,0 +1,139 @@
+"""Rebuilding a run whose database is lost, damaged or an older copy, from the notes beside its files.
+
+What is there already is never overwritten: an unusable database goes to the quarantine. Knows the run store's files
+only; the memory store's are chosen again by the next render.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from storymem.errors import DamagedDatabase, RunStoreError
+from storymem.store.database import Database
+from storymem.store.folder import DATABASE, OBJECTS, QUARANTINE, RunFolder, refuse_links
+from storymem.store.objects import FileRecord, ObjectStore, move_aside, reading
+from storymem.store.runstore import RunStore
+from storymem.store.schema import columns
+from storymem.store.sidecars import RUN, Sidecar, Sidecars
+
+_LOST = "SELECT shot, number FROM takes WHERE master NOT IN (SELECT digest FROM objects) ORDER BY shot, number"
+#: What SQLite may have beside a database.
+_BESIDE = ("", "-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What was done.
+
+    Attributes:
+        why: What was wrong with the database; empty if nothing was and nothing was done.
+        takes: How many takes are in the new database.
+        lost: Takes that are not, as ``shot 1.2 take 1``, because their file is gone or has other content.
+        damaged: Notes that could not be used, by file name in the run folder.
+        found: Files that came back from the quarantine.
+    """
+
+    why: str = ""
+    takes: int = 0
+    lost: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    found: int = 0
+
+
+def repair(folder: Path) -> Repaired:
+    """Rebuild the database of a run from its sidecars, unless it is in order.
+
+    Raises:
+        RunStoreError: The folder has no sidecars, is in use, or cannot be read or written now.
+    """
+    if not folder.is_dir():
+        raise RunStoreError(f"{folder}: is no folder")
+    refuse_links(folder)
+    if why := _trouble(folder):
+        return _rebuild(folder, why)
+    return Repaired()
+
+
+def _trouble(folder: Path) -> str:
+    """Return what is wrong with the database; empty if nothing is.
+
+    Raises:
+        RunStoreError: It cannot be read now, which says nothing about its content, or is of another version.
+    """
+    path = folder / DATABASE
+    if not path.is_file():
+        return f"{path}: is gone"
+    try:
+        RunStore(folder, write=False).close()
+    except DamagedDatabase as error:
+        return str(error)
+    return ""
+
+
+def _rebuild(folder: Path, why: str) -> Repaired:
+    sidecars = Sidecars(folder)
+    notes = list(sidecars.read_all())
+    if not any(note.name == RUN for note in notes):
+        raise RunStoreError(f"{folder}: cannot be rebuilt: takes/ has no intact notes of the run ({why})")
+    damaged = sorted(set(sidecars.names()) - {note.name for note in notes})
+    locked = RunFolder(folder, repairing=True)
+    try:
+        objects = ObjectStore(folder / OBJECTS, folder / QUARANTINE)
+        files, found = _files(objects, notes)
+        for path in [folder / (DATABASE + suffix) for suffix in _BESIDE]:
+            if path.exists():
+                move_aside(path, folder / QUARANTINE, f"replaced by storymem repair: {why}")
+        with closing(Database(folder / DATABASE, write=True, create=True)) as db:
+            with db.transaction():
+                _fill(db, notes, files)
+                lost = [f"shot {shot} take {number}" for shot, number in db.rows(_LOST)]
+                _drop_without_files(db)
+            sidecars.write(db, sidecars.differing(db))
+            ((takes,),) = db.rows("SELECT count(*) FROM takes")
+    finally:
+        locked.close()
+    return Repaired(why, takes, tuple(lost), tuple(f"takes/{name}.json" for name in damaged), found)
+
+
+def _files(objects: ObjectStore, notes: Iterable[Sidecar]) -> tuple[list[FileRecord], int]:
+    """Return the noted files that are there with the right content, and how many of them came from the quarantine."""
+    noted = {(row["digest"], row["suffix"]): int(row["size"]) for note in notes for row in note.rows.get("objects", ())}
+    there, found = [], 0
+    for (digest, suffix), size in noted.items():
+        if not objects.has_content(FileRecord(digest, suffix, size, 0)):
+            if not objects.take_back(digest, suffix):
+                continue
+            found += 1
+        path = objects.path(digest, suffix)
+        with reading(path):
+            stat = path.stat()
+        there.append(FileRecord(digest, suffix, stat.st_size, stat.st_mtime_ns))
+    return there, found
+
+
+def _fill(db: Database, notes: Iterable[Sidecar], files: Iterable[FileRecord]) -> None:
+    """Enter what the notes say, the later of two winning, and the files that are there."""
+    for note in notes:
+        for table, rows in note.rows.items():
+            if table not in columns():
+                raise RunStoreError(f"takes/{note.name}.json: has a table {table!r}, which this version does not know")
+            if table != "objects":
+                names = columns()[table]
+                marks = ", ".join("?" * len(names))
+                values = [tuple(row.get(name) for name in names) for row in rows]
+                db.change_many(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
+    db.change_many("INSERT INTO objects VALUES (?, ?, ?, ?)", [astuple(file) for file in files])
+
+
+def _drop_without_files(db: Database) -> None:
+    """Remove what refers to files that are not there; the next render makes it again."""
+    db.change("DELETE FROM takes WHERE master NOT IN (SELECT digest FROM objects)")
+    db.change("DELETE FROM recalls WHERE (shot, number) NOT IN (SELECT shot, number FROM takes)")
+    db.change("DELETE FROM derived WHERE digest NOT IN (SELECT digest FROM objects)")
+    db.change("DELETE FROM pictures WHERE digest NOT IN (SELECT digest FROM objects)")
+    lost = "SELECT selection FROM keyframes WHERE id NOT IN (SELECT id FROM pictures)"
+    db.change(f"DELETE FROM selections WHERE key IN ({lost})")
+    db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
