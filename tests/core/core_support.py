@@ -131,7 +131,7 @@ def film_pixels(folder: Path) -> str:
     return found.hexdigest()
 
 
-def rows(folder: Path, skip: Iterable[str] = ("meta",)) -> dict[str, list[dict[str, Any]]]:
+def rows(folder: Path, skip: Iterable[str] = ("meta", "state")) -> dict[str, list[dict[str, Any]]]:
     """Return every row of both databases but for times, tables in ``skip`` left out."""
     found: dict[str, list[dict[str, Any]]] = {}
     for file in ("run.sqlite", "memory.sqlite"):
