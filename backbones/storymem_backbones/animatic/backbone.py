@@ -92,8 +92,8 @@ def check(request: ShotRequest) -> None:
     CAPABILITIES.check_frames(request.frames, "animatic")
     if max(request.width, request.height) > MAX_SIDE:
         raise SettingsError(f"animatic: size {request.width}x{request.height} is too large; at most {MAX_SIDE} a side")
-    if not 0 <= request.seed < 2**63:
-        raise SettingsError(f"animatic: seed {request.seed} must be 0 .. 2**63 - 1")
+    if not 0 <= request.seed < 2**64:
+        raise SettingsError(f"animatic: seed {request.seed} must be 0 .. 2**64 - 1")
     if len(request.memory) > CAPABILITIES.max_memory:
         raise SettingsError(f"animatic: {len(request.memory)} memory keyframes; at most {CAPABILITIES.max_memory}")
     for index, frame in enumerate(request.pictures):
