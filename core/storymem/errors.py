@@ -70,10 +70,8 @@ class DamagedDatabase(RunStoreError):
     """A run's database is not what was written, or is an older copy; ``storymem repair`` rebuilds it."""
 
 
-class DiskFull(StoryMemError):
+class DiskFull(ShotError):
     """There is no room for what is to be written. Everything finished is kept; rendering again resumes."""
-
-    exit_code = 4
 
 
 class MediaError(StoryMemError):

@@ -11,7 +11,7 @@ from storymem.interfaces import Keyframe
 from storymem.keys import digest
 from storymem.media.images import read_reference, write_png
 from storymem.script.references import reference_path
-from storymem.store.objects import file_digest
+from storymem.store.objects import FileRecord, file_digest
 from storymem.store.records import Selection
 from storymem.store.runstore import REFERENCES, RunStore
 from storymem.values.clip import Frames
@@ -54,16 +54,23 @@ def import_references(
         made = Keyframe.of_picture(pixels, f"ref:{entity}", frame=len(keyframes), entities=(entity,))
         if made.id in pictures:
             continue  # the same picture twice is remembered once
-        target = store.temporary / "reference.png"
-        write_png(target, pixels)
-        (record,) = store.objects.adopt([FileRef(target, file_digest(target))])
-        pictures[made.id] = record.digest
-        records.append(record)
-        file = FileRef(store.objects.path(record.digest, record.suffix), record.digest)
+        file = store.picture(made.id)
+        if file is None or not store.objects.intact(store.file(file.digest)):
+            record = _added(store, pixels)
+            records.append(record)
+            file = FileRef(store.objects.path(record.digest, record.suffix), record.digest)
+        pictures[made.id] = file.digest
         keyframes.append(Keyframe(made.id, made.shot, made.position, made.frame, made.entities, file=file))
     key = digest("references", {"ids": [[k.id, k.shot] for k in keyframes]})
     store.set_references(Selection(key, REFERENCES, tuple(pictures), ()), pictures, records)
     return key, keyframes
+
+
+def _added(store: RunStore, pixels: Frames) -> FileRecord:
+    target = store.temporary / "reference.png"
+    write_png(target, pixels)
+    (record,) = store.objects.adopt([FileRef(target, file_digest(target))])
+    return record
 
 
 def _pictures(script: StoryScript, base: Path) -> Iterator[tuple[str, Frames]]:

@@ -132,7 +132,7 @@ class Database:
         return set_sum((name, *row) for name in tables for row in self._connection.execute(f"SELECT * FROM {name}"))
 
     def _damaged(self, why: str) -> DamagedDatabase:
-        return DamagedDatabase(f"{self.path}: cannot be read: {why}; storymem repair {self.path.parent} rebuilds it")
+        return DamagedDatabase(f"{self.path}: cannot be used: {why}; storymem repair {self.path.parent} rebuilds it")
 
 
 def patiently(

@@ -40,7 +40,7 @@ class RunFolder:
         if not repairing:
             self._refuse_foreign()
         try:
-            for folder in (path, path / TEMPORARY, path / OBJECTS):
+            for folder in (path, path / TEMPORARY):
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path / _LOCK)
             self._lock.acquire(timeout=0)
@@ -82,10 +82,8 @@ class RunFolder:
         return RunStoreError(f"{self.path}: cannot be locked: {error}")
 
     def _refuse_foreign(self) -> None:
-        """Raise where a folder has lost a part of its run, or is no run and has files that one would meet."""
+        """Raise where a folder has lost its database, or is no run and has files that one would meet."""
         if (self.path / DATABASE).exists():
-            if not (self.path / OBJECTS).is_dir():
-                raise RunStoreError(f"{self.path / OBJECTS}: is gone; nothing was changed, put it back and try again")
             return
         if (self.path / TAKES).is_dir() or (self.path / GENERATION).exists():
             raise RunStoreError(

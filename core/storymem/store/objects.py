@@ -170,6 +170,19 @@ class ObjectStore:
                 _require_folder(self.folder)
                 return False
 
+    def prepare(self, expected: bool) -> None:
+        """Make the folder, unless files are ``expected`` in it and it is gone.
+
+        Raises:
+            RunStoreError: It is gone, or cannot be made.
+        """
+        if expected:
+            _require_folder(self.folder)
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise os_error(f"{self.folder}: cannot be made", error, RunStoreError) from error
+
     def any(self) -> bool:
         """Whether there are files at all. Folders are not ours."""
         with reading(self.folder):

@@ -82,6 +82,7 @@ def _rebuild(folder: Path, why: str) -> Repaired:
     locked = RunFolder(folder, repairing=True)
     try:
         objects = ObjectStore(folder / OBJECTS, folder / QUARANTINE)
+        objects.prepare(expected=any("objects" in note.rows for note in notes))
         files, found = _files(objects, notes)
         for path in [folder / (DATABASE + suffix) for suffix in _BESIDE]:
             if path.exists():

@@ -92,7 +92,9 @@ class RunStore:
         self.temporary = locked.new_temporary()
         if last != (self.db.run, self.db.generation):  # new, or killed between a transaction and its notes
             self._sidecars.write(self.db, self._sidecars.differing(self.db))
-        strays = self.objects.strays(set(self.files()))
+        known = set(self.files())
+        self.objects.prepare(expected=bool(known))
+        strays = self.objects.strays(known)
         self.objects.set_aside(strays, "finished, but not committed: its run was stopped before")
 
     @contextmanager
@@ -140,7 +142,10 @@ class RunStore:
         return str(row[0]) if row else None
 
     def set_meta(self, values: Mapping[str, str]) -> None:
-        """Keep notes about the run."""
+        """Keep notes about the run; what is noted already is not written again."""
+        noted = dict(self.db.rows("SELECT key, value FROM meta"))
+        if values.items() <= noted.items():
+            return
         with self.changing(RUN):
             self.db.change_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
@@ -304,8 +309,11 @@ class RunStore:
 
     def set_references(self, selection: Selection, pictures: Mapping[str, str], files: Iterable[FileRecord]) -> None:
         """Keep the story's reference images, a selection that belongs to no take, in place of the ones before."""
+        added = list(files)
+        if not added and self.references() == (selection if selection.keyframes else None):
+            return
         with self.changing(REFERENCES):
-            self._add_files(files)
+            self._add_files(added)
             self.db.change("DELETE FROM selections WHERE shot = ? AND key != ?", (REFERENCES, selection.key))
             self.db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
             if selection.keyframes:
@@ -320,7 +328,10 @@ class RunStore:
         """Forget what shots that are not in the script any more are at present; their takes stay."""
         kept = set(shots)
         names = json.dumps(sorted(kept))
-        gone = [name for (name,) in self.db.rows("SELECT shot FROM current") if name not in kept]
+        known = "SELECT shot FROM current UNION SELECT shot FROM failures"
+        gone = [name for (name,) in self.db.rows(known) if name not in kept]
+        if not gone:
+            return
         with self.changing(*gone):
             for table in ("current", "failures"):
                 self.db.change(f"DELETE FROM {table} WHERE shot NOT IN (SELECT value FROM json_each(?))", (names,))

@@ -128,8 +128,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def read_error(error: sqlite3.Error, path: Path) -> RunStoreError:
     """Return why SQLite could not read a database: a passing error, or damage."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
-        return RunStoreError(f"{path}: cannot be read now, and nothing was changed: {error}")
-    return DamagedDatabase(f"{path}: cannot be read: {error}; storymem repair {path.parent} puts it right")
+        return RunStoreError(f"{path}: cannot be used: {error}; nothing was changed, try again")
+    return DamagedDatabase(f"{path}: cannot be used: {error}; storymem repair {path.parent} puts it right")
 
 
 @cache
