@@ -72,8 +72,8 @@ def header(clips: Clips, encoder: MobileNetEncoder) -> str:
     return (
         "# Selection on real generated clips\n\n    python benchmarks/real_selection.py --out "
         "benchmarks/results/real_selection.md\n\n"
-        f"{len(clips)} clips, {frames} frames at about 15 a second, made by Wan 2.1 and 2.2, LTX, Hunyuan, Kling and other "
-        f"models; the image encoder is MobileNetV2 ({weights}). A hand did not label anything: what is counted is said."
+        f"{len(clips)} clips, {frames} frames at about 15 a second, made by Wan 2.1 and 2.2, LTX, Hunyuan, Kling and "
+        f"other models; the image encoder is MobileNetV2 ({weights}). Nothing was labelled by hand."
     )
 
 
@@ -89,9 +89,10 @@ def encoder_part(rows: Rows) -> Iterator[str]:
     auc = float(np.mean([(value > other).mean() for value in same]))
     top = float((cosines.argmax(axis=1) == np.arange(len(cosines))).mean())
     yield (
-        f"\n## The encoder\n\nFirst against last frames: the same clip's cosine is greater than another's in {auc:.1%} of "
-        f"pairs; the nearest last frame is that of the clip itself for {top:.0%}. Cosines within a clip: median "
-        f"{np.median(same):.2f}, a tenth under {np.quantile(same, 0.1):.2f}; between clips: median {np.median(other):.2f}."
+        f"\n## The encoder\n\nFirst against last frames: the same clip's cosine is greater than another's in {auc:.1%} "
+        f"of pairs; the nearest last frame is that of the clip itself for {top:.0%}. Cosines within a clip: median "
+        f"{np.median(same):.2f}, a tenth under {np.quantile(same, 0.1):.2f}; between clips: median "
+        f"{np.median(other):.2f}."
     )
 
 
@@ -105,6 +106,7 @@ class Kept:
         self.rows, self.dimension = rows, rows.shape[1]
 
     def encode_images(self, frames: Frames) -> NDArray[np.float32]:
+        """Return the rows of the whole clip."""
         assert len(frames) == len(self.rows)
         return self.rows
 
@@ -125,12 +127,12 @@ def selector_part(clips: Clips, rows: Rows) -> Iterator[str]:
     found = {s: {n: chosen(one, clips[n], rows[n]) for n in clips} for s, one in selectors.items()}
     yield (
         "\n## Selectors\n\nNo filters, no memory. `alike`: greatest cosine of two keyframes of a clip; `covered`: each "
-        "frame's cosine with its nearest keyframe, the least in the clip; both averaged over clips. `one moment`: clips with "
-        f"two keyframes less than {NEAR} s apart. `same as`: share of keyframes within {NEAR} s of one that the other "
-        "selector chose.\n"
+        "frame's cosine with its nearest keyframe, the least in the clip; both averaged over clips. `one moment`: "
+        f"clips with two keyframes less than {NEAR} s apart. `same as`: share of keyframes within {NEAR} s of one of "
+        "the other selector's.\n"
     )
-    head = ["selector", "keyframes", "clips with one", "with three", "alike", "covered", "one moment", "same as uniform",
-            "same as semantic"]  # fmt: skip
+    counts, shares = ["keyframes", "clips with one", "with three"], ["same as uniform", "same as semantic"]
+    head = ["selector", *counts, "alike", "covered", "one moment", *shares]
     yield "| " + " | ".join(head) + " |\n|" + "---|" * len(head)
     for name, choices in found.items():
         cells = [
@@ -165,9 +167,9 @@ def second_frames(rows: Rows) -> str:
     thresholds = [choose(r, lambda i: True)[1] for r in rows.values()]
     jumps = [float(r[0] @ r[1]) for r in rows.values()]
     return (
-        f"\n`semantic` lowered its threshold of 0.90 in {sum(t < 0.9 for t in thresholds)} of {len(thresholds)} clips, to "
-        f"{min(thresholds):.2f} at least. The second frame, which the public code never compares and ours no longer does, "
-        f"differs from the first by more than the threshold in {sum(j < 0.9 for j in jumps)} clips (least cosine "
+        f"\n`semantic` lowered its threshold of 0.90 in {sum(t < 0.9 for t in thresholds)} of {len(thresholds)} clips, "
+        f"to {min(thresholds):.2f} at least. The second frame, which the public code never compares and ours no longer "
+        f"does, differs from the first by more than the threshold in {sum(j < 0.9 for j in jumps)} clips (least cosine "
         f"{min(jumps):.2f})."
     )
 
@@ -211,8 +213,8 @@ def filter_part(clips: Clips) -> Iterator[str]:
     """The share of frames each filter keeps, of clean pictures and of spoilt ones."""
     pictures = [clip.frames[i] for clip in clips.values() for i in (0, len(clip) // 2, len(clip) - 1)]
     yield (
-        f"\n## Filters\n\nShare of {len(pictures)} frames (three a clip) that are kept; radii are for pictures 350 pixels "
-        "high. Only clean ones should be. Neither filter looks for blocks or noise.\n"
+        f"\n## Filters\n\nShare of {len(pictures)} frames (three a clip) that are kept; radii are for pictures 350 "
+        "pixels high. Only clean ones should be. Neither filter looks for blocks or noise.\n"
     )
     head = ["version", "exposure 20", *(f"sharpness {t:g}" for t in SHARPNESS), "sharpness, 1 % under", "median"]
     yield "| " + " | ".join(head) + " |\n|" + "---|" * len(head)
@@ -249,10 +251,9 @@ def duplicate_part(clips: Clips, rows: Rows) -> Iterator[str]:
     for name, chosen_pairs in pairs.items():
         by_pixels = np.asarray([pixels(small[a][i], small[b][j]) for a, i, b, j in chosen_pairs])
         by_meaning = np.asarray([1 - float(rows[a][i] @ rows[b][j]) for a, i, b, j in chosen_pairs])
-        yield (
-            f"| {name} | {(by_pixels < 0.02).mean():.1%} | {np.median(by_pixels):.3f} | {(by_meaning < 0.1).mean():.1%} | "
-            f"{np.median(by_meaning):.3f} |"
-        )
+        cells = [f"{(by_pixels < 0.02).mean():.1%}", f"{np.median(by_pixels):.3f}"]
+        cells += [f"{(by_meaning < 0.1).mean():.1%}", f"{np.median(by_meaning):.3f}"]
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 # -- cuts -------------------------------------------------------------------------------------------------------
@@ -267,8 +268,8 @@ def cut_part(clips: Clips, cache: Path) -> Iterator[str]:
     inside = [i for i in seen if min(abs(i - b) for b in bounds) > 1]
     yield (
         f"\n## Cuts\n\nAll clips one after the other: {len(bounds)} cuts are known. `inside`: cuts found within clips; "
-        f"TransNetV2, which was trained on films, sees {len(inside)} there. `scene_change` means slow changes too, so that "
-        "what it finds inside is no error as such.\n"
+        f"TransNetV2, which was trained on films, sees {len(inside)} there. `scene_change` means slow changes too, so "
+        "that what it finds inside is no error as such.\n"
     )
     yield "| detector | known cuts found | inside | of them also TransNetV2's |\n|---|---|---|---|"
     yield cut_row("TransNetV2, 0.5", seen, bounds, inside)
