@@ -49,7 +49,20 @@ HOST = PluginHost()
 #: Built-ins that need weights, a second environment or a server; their own tests run the contracts with tiny ones.
 ELSEWHERE = {
     Kind.BACKBONE: {"wan", "storyworld"},
-    Kind.ENCODER: {"clip", "open_clip"},
+    Kind.ENCODER: {
+        "clip",
+        "csd",
+        "dino",
+        "dinov2",
+        "grounding_dino",
+        "laion_head",
+        "mobilenet",
+        "musiq",
+        "open_clip",
+        "raft",
+        "viclip",
+        "vision_judge",
+    },
     Kind.FRAME_FILTER: {"aesthetic", "hpsv3"},
     Kind.SCRIPT_PLANNER: {"llm", "embedded", "openai"},
     Kind.MEMORY_STORE: {"lancedb"},

@@ -48,14 +48,15 @@ def test_gate_is_asked_only_where_it_matters(golden, numbered, context_of, gate_
 
 def test_memory_golden(golden, numbered, context_of, gate_of, row_encoder, remember):
     frames, bank = golden["memory_compare/emb_keyframes"], golden["memory_compare/emb_bank"]
+    frames = frames[[0, 0, 1, 2]]  # the second frame is never a candidate
     encoder = row_encoder(np.concatenate([frames, bank]))
-    context = context_of(numbered(3), memory=remember(numbered(2, start=3)), encoder=encoder)
+    context = context_of(numbered(4), memory=remember(numbered(2, start=4)), encoder=encoder)
     selector = SemanticSelector(SemanticSettings(threshold=1.0))  # every frame is a candidate
     gate = gate_of(context)
     found = selector.select(context, gate)
-    assert [c.frame for c in found] == golden["memory_compare/kept"].tolist()
+    assert [max(0, c.frame - 1) for c in found] == golden["memory_compare/kept"].tolist()
     (refused,) = gate.rejections
-    assert (refused.frame, refused.filter, refused.reason) == (1, "semantic", "already in memory")
+    assert (refused.frame, refused.filter, refused.reason) == (2, "semantic", "already in memory")
     assert refused.score < refused.threshold == pytest.approx(0.1)
 
 
@@ -107,7 +108,7 @@ def plain(rows, good, count, threshold, step):
         kept = []
         for i in range(len(rows)):
             near = bool(kept) and float(rows[kept[-1]] @ rows[i]) >= threshold
-            if good[i] and not near:
+            if good[i] and not near and not (kept and i == 1):
                 kept.append(i)
         if len(kept) <= count:
             return kept
@@ -136,10 +137,16 @@ def test_equals_the_naive_walk_and_keeps_its_promises(data, count):
 def test_remembered_pictures_are_embedded_once_for_all_shots(
     golden, numbered, context_of, gate_of, row_encoder, remember
 ):
-    encoder = row_encoder(np.eye(4, dtype=np.float32))
-    memory = remember(numbered(2, start=2))
+    encoder = row_encoder(np.eye(5, dtype=np.float32))
+    memory = remember(numbered(2, start=3))
     known: dict[str, np.ndarray] = {}
     for _ in range(3):
-        context = context_of(numbered(2), memory=memory, encoder=encoder, known=known)
-        assert [c.frame for c in SemanticSelector().select(context, gate_of(context))] == [0, 1]
-    assert encoder.calls == [2, 1, 1, 2, 2]
+        context = context_of(numbered(3), memory=memory, encoder=encoder, known=known)
+        assert [c.frame for c in SemanticSelector().select(context, gate_of(context))] == [0, 2]
+    assert encoder.calls == [3, 1, 1, 3, 3]
+
+
+def test_the_second_frame_is_kept_only_as_the_first_that_passes() -> None:
+    rows = np.eye(4, dtype=np.float32)
+    assert choose(rows, lambda i: True, count=4)[0] == [0, 2, 3]
+    assert choose(rows, lambda i: i > 0, count=4)[0] == [1, 2, 3]

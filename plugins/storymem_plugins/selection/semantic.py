@@ -31,13 +31,14 @@ class SemanticSettings(PluginSettings):
 class SemanticSelector(KeyframeSelector[SemanticSettings]):
     """StoryMem's semantic keyframe selection: a frame is kept where the picture has changed enough.
 
-    The first frame that passes the filters is kept, then every frame that passes and whose cosine with the
-    last kept one is under the threshold. While more than ``count`` are kept, the threshold is lowered by
+    The first frame that passes the filters is kept, then every frame from the third on that passes and whose cosine
+    with the last kept one is under the threshold. While more than ``count`` are kept, the threshold is lowered by
     ``step`` and the search starts over. Last, what memory already shows is dropped. Filters are asked only
     about frames whose answer matters, and once each.
     """
 
     needs_encoder = True
+    version = "2"
 
     def select(self, context: ClipContext, gate: FrameGate) -> list[Keyframe]:
         """See :meth:`KeyframeSelector.select`."""
@@ -92,7 +93,8 @@ def _walk(
 ) -> list[int]:
     """Return the kept indices for one threshold, giving up as soon as there are too many."""
     kept = [first]
-    for i in range(first + 1, len(cosines)):
+    # The second frame is never compared: the public code begins at the third.
+    for i in range(max(first + 1, 2), len(cosines)):
         if cosines[kept[-1], i] < threshold and passes(i):
             kept.append(i)
             if len(kept) > count:
