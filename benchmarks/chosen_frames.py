@@ -17,8 +17,8 @@ from real_selection import Kept, chosen
 
 from storymem.film.review import FinishedFilm
 from storymem.interfaces import KeyframeSelector
-from storymem.media.clip import Frames
 from storymem.store.runstore import RunStore
+from storymem.values.clip import Frames
 from storymem_plugins.extractors.mobilenet import MobileNetEncoder
 from storymem_plugins.extractors.settings import FileSettings
 from storymem_plugins.selection.diverse import DiverseSelector

@@ -22,7 +22,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from storymem.evaluate.clips import ClipFile, read_whole
-from storymem.media.clip import Clip
+from storymem.values.clip import Clip
 
 
 @dataclass(frozen=True)

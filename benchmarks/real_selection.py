@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter
 from real_data import TRANSNET, default_cache, every, fetched, mobilenet_weights, real_clips
 
 from storymem.interfaces import ClipContext, FrameGate, KeyframeSelector
-from storymem.media.clip import Clip, Frames
+from storymem.values.clip import Clip, Frames
 from storymem_plugins.extractors.mobilenet import MobileNetEncoder
 from storymem_plugins.extractors.settings import FileSettings
 from storymem_plugins.selection.diverse import DiverseSelector

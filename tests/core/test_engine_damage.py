@@ -199,7 +199,9 @@ def test_verify_finds_what_times_hide(finished: tuple[Stage, dict[str, str]]) ->
     with stage.opened(write=True) as run:
         assert run.verify() == [path.relative_to(stage.folder()).as_posix()]
         assert run.verify() == []
-    assert quarantined(stage.folder()) == {path.name: f"does not have its recorded content {path.stem}; it belonged to shot 1.1\n"}
+    assert quarantined(stage.folder()) == {
+        path.name: f"does not have its recorded content {path.stem}; it belonged to shot 1.1\n"
+    }
     check_stores_agree(stage.folder())
     stage.render(SCRIPT, **OPTIONS).check()
     assert stage.made() == []
@@ -306,7 +308,10 @@ def test_a_file_that_cannot_be_read_now_changes_nothing(
     path.touch()  # so that a render reads it as well
     before = rows(stage.folder())
     unreadable(path)
-    with stage.opened(write=True) as run, pytest.raises(RunStoreError, match="cannot be read now, and nothing was changed"):
+    with (
+        stage.opened(write=True) as run,
+        pytest.raises(RunStoreError, match="cannot be read now, and nothing was changed"),
+    ):
         run.verify()
     result = stage.render(SCRIPT, **OPTIONS)
     assert "cannot be read now, and nothing was changed" in result.failures["1.1"]

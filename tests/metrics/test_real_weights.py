@@ -12,8 +12,8 @@ import pytest
 from storymem.evaluate.evaluator import Evaluator
 from storymem.evaluate.run import evaluate
 from storymem.interfaces import Scope
-from storymem.media.clip import Clip
-from storymem.script.models import StoryScript
+from storymem.values.clip import Clip
+from storymem.values.script import StoryScript
 from storymem_plugins.extractors.mobilenet import MobileNetEncoder
 from storymem_plugins.extractors.settings import FileSettings
 
