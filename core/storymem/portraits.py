@@ -6,21 +6,28 @@ make up what it did not show. A portrait beforehand gives all shots, the first o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from storymem.engine.cancel import CancelToken
-from storymem.errors import ScriptError, ShotError
-from storymem.film.names import safe_title
+from storymem.errors import MediaError, ScriptError, ShotError
+from storymem.film.names import has_content, is_there, make_way, safe_title
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView, PluginSettings
 from storymem.media.files import writing
 from storymem.media.images import write_png
 from storymem.runs import open_run
 from storymem.script.references import reference_name
 from storymem.session import Session
+from storymem.store.folder import DATABASE
+from storymem.store.objects import file_digest
+from storymem.store.runstore import RunStore
 from storymem.values.events import Event
 from storymem.values.script import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
 from storymem.values.storyboard import BoardShot, Storyboard
+
+#: What this command has written, by file name with the digest: a note of the run.
+_WRITTEN = "portraits"
 
 
 class Apart(MemoryPolicy[PluginSettings]):
@@ -88,21 +95,51 @@ def make_portraits(
     Raises:
         ScriptError: Nobody needs a portrait.
         ShotError: One could not be made, or all of its frames were rejected.
-        MediaError: A picture cannot be written.
+        MediaError: A picture cannot be written, or a file is there that was not made here.
     """
     wanted = portrait_script(script)
+    require_free(folder, *_targets(wanted, folder))
     session.with_policy(Apart()).render(wanted, folder, on_event, cancel).check()
     made: dict[str, Path] = {}
     with open_run(folder, write=True, host=session.host) as run:
-        for number, shot in enumerate(run.board, start=1):
+        for shot, target in zip(run.board, _targets(wanted, folder), strict=True):
             (entity,) = shot.entities
             best = _best(run.keyframes(shot.id), entity, f"shot {shot.id} of {folder}")
-            made[entity] = folder / f"{number:02}_{safe_title(entity)}.png"
-            whole = run.store.temporary / made[entity].name  # written there, so that a crash leaves no half picture
+            made[entity] = target
+            whole = run.store.temporary / target.name  # written there, so that a crash leaves no half picture
             write_png(whole, best.load())
-            with writing(made[entity]):
-                whole.replace(made[entity])
+            noted = _noted(run.store)
+            run.store.set_meta({_WRITTEN: json.dumps({**noted, target.name: file_digest(whole)})})
+            with writing(target):
+                make_way(run.store, target, noted.get(target.name, ""), file_digest(whole))
+                whole.replace(target)
     return made
+
+
+def require_free(folder: Path, *targets: Path) -> None:
+    """Raise :class:`MediaError` if a file is there that this command did not write into or for a run folder."""
+    noted: Mapping[str, str] = {}
+    if (folder / DATABASE).is_file():
+        with RunStore(folder, write=False) as store:
+            noted = _noted(store)
+    for target in targets:
+        if is_there(target) and not has_content(target, noted.get(target.name, "")):
+            raise MediaError(f"{target}: is there already and was not made by this command; move it, or give --force")
+
+
+def note_written(folder: Path, target: Path) -> None:
+    """Note that a file was written, so that the same command may write it again."""
+    with RunStore(folder, write=True) as store:
+        store.set_meta({_WRITTEN: json.dumps({**_noted(store), target.name: file_digest(target)})})
+
+
+def _noted(store: RunStore) -> dict[str, str]:
+    noted: dict[str, str] = json.loads(store.meta(_WRITTEN) or "{}")
+    return noted
+
+
+def _targets(wanted: StoryScript, folder: Path) -> list[Path]:
+    return [folder / f"{number:02}_{safe_title(entity.id)}.png" for number, entity in enumerate(wanted.entities, 1)]
 
 
 def with_portraits(script: StoryScript, portraits: Mapping[str, Path], base: Path) -> StoryScript:

@@ -24,6 +24,7 @@ def portraits(
     size: options.Size = None,
     frames: options.Frames = None,
     seed: options.Seed = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a script that is there already.")] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -35,18 +36,20 @@ def portraits(
     from storymem.cli.render import interruptible
     from storymem.engine.cancel import CancelToken
     from storymem.plugin import PluginHost
-    from storymem.portraits import make_portraits, with_portraits
+    from storymem.portraits import make_portraits, note_written, require_free, with_portraits
     from storymem.script import services
     from storymem.script.writing import check_suffix, write_script
     from storymem.session import Session
 
     target = out or script.with_name(f"{script.stem}_portraits.json")
+    folder, cancel = target.with_suffix(""), CancelToken()
     check_suffix(target)  # before anything is made, not after
+    if not force:
+        require_free(folder, target)
     host = PluginHost(plugin or [])
     shortcuts = {"backbone": backbone, "size": size, "frames": frames, "seed": seed}
     resolved = options.settings_from(host, config, assign, shortcuts)
     story = services.rebased(services.read_script(script, host)[1], script.parent, target.parent)
-    folder, cancel = target.with_suffix(""), CancelToken()
     with (
         Session(resolved.explicit, plugins=host) as session,
         interruptible(cancel),
@@ -54,6 +57,7 @@ def portraits(
     ):
         made = make_portraits(story, folder, session, on_event, cancel)
     write_script(target, with_portraits(story, made, target.parent))
+    note_written(folder, target)
     if not as_json:
         echo(f"{target} ({len(made)} portraits in {folder})")
     if not quiet:

@@ -38,6 +38,9 @@ def render(
     seed: options.Seed = None,
     workers: options.Workers = None,
     layout: Annotated[str | None, typer.Option(help="storymem or entitybench: names of the shot files.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move files that are in the way, and not storymem's, to quarantine/.")
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -56,7 +59,12 @@ def render(
 
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, shortcuts)
-    run_render(script, out or Path("films") / script.stem, resolved, host, None, as_json, quiet)
+    folder = out or Path("films") / script.stem
+    if force:
+        from storymem.film.names import set_foreign_aside
+
+        set_foreign_aside(folder)
+    run_render(script, folder, resolved, host, None, as_json, quiet)
 
 
 def resume(

@@ -13,8 +13,9 @@ from typing import Any
 from storymem.errors import MediaError, RunStoreError
 from storymem.interfaces import MemoryStore
 from storymem.media.files import writing
-from storymem.store.folder import QUARANTINE
-from storymem.store.objects import file_digest, reading
+from storymem.store.folder import DATABASE, QUARANTINE, refuse_links
+from storymem.store.folder import in_the_way as files_in_the_way
+from storymem.store.objects import file_digest, move_aside, reading
 from storymem.store.records import CurrentShot
 from storymem.store.runstore import RunStore
 from storymem.text import composed, folded
@@ -29,6 +30,9 @@ _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin", "conout", "clock"}
     | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
 )
+#: What readable names look like, as patterns.
+_GIVEN = ("shots/[0-9]*_[0-9]*.mp4", "keyframes/[0-9]*_f[0-9]*.png")
+_FORCED = "was in the way of a render with --force, and not made by storymem"
 _MAX_NAME = 200  #: bytes; file systems take 255
 
 
@@ -133,6 +137,21 @@ def inside(folder: Path, name: str) -> Path:
     if (folder / parts[0]).is_symlink():
         raise RunStoreError(f"{folder / parts[0]}: is a symbolic link, which a run folder must not have")
     return folder / name
+
+
+def set_foreign_aside(folder: Path) -> None:
+    """Move what storymem did not write, and what bears a name that a render gives, to the quarantine (``--force``)."""
+    if not folder.is_dir():
+        return
+    refuse_links(folder)
+    if not (folder / DATABASE).exists():
+        for name in files_in_the_way(folder):
+            move_aside(folder / name, folder / QUARANTINE, _FORCED)
+        return
+    with RunStore(folder, write=True) as store:
+        known = {folder / name for name in store.published()} | ({folder / FILM} if store.meta("film") else set())
+        named = [folder / FILM, *(path for pattern in _GIVEN for path in sorted(folder.glob(pattern)))]
+        store.objects.set_aside((path for path in named if path not in known and is_there(path)), _FORCED)
 
 
 def is_there(path: Path) -> bool:

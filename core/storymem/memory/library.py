@@ -65,6 +65,12 @@ class CastMember(BaseModel):
         return any(same_name(a, b) for a in ours for b in theirs)
 
 
+class _CastFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)  # what is not ours must not be dropped when we write
+
+    entities: tuple[CastMember, ...]
+
+
 class CastLibrary:
     """A folder of entities that stories share.
 
@@ -207,13 +213,12 @@ def read_pictures(paths: Sequence[Path]) -> list[Frames]:
 
 def _read(path: Path) -> list[CastMember]:
     try:
-        data = json.loads(path.read_text("utf-8"))
-        return [CastMember.model_validate(item) for item in data["entities"]]
+        return list(_CastFile.model_validate_json(path.read_bytes()).entities)
     except FileNotFoundError:
         return []
     except ValidationError as error:
         raise SettingsError(f"{path}: {describe(error)}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise SettingsError(f"{path}: cannot be read as a cast library ({error})") from error
 
 

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -84,8 +84,7 @@ class PluginHost:
         raise PluginError(self.registry.unknown(kind, name) + suspects + "; see: storymem plugins")
 
     def _load_entry_points(self, disabled: set[str]) -> None:
-        for point in sorted(entry_points(group=GROUP), key=_own_first):
-            owner = _owner(point)
+        for point, owner in _owned(entry_points(group=GROUP)):
             own = owner.distribution == OWN_DISTRIBUTION
             if not own and ("all" in disabled or point.name in disabled):
                 self.disabled.append(owner)
@@ -116,14 +115,19 @@ class PluginHost:
         self.registry.add_all(collected)
 
 
-def _own_first(point: EntryPoint) -> tuple[bool, str]:
-    return (point.dist is None or point.dist.name != OWN_DISTRIBUTION), point.name
+def _owned(points: Iterable[EntryPoint]) -> list[tuple[EntryPoint, Owner]]:
+    """Return entry points with their owners, our own distribution's first, then by name."""
+    known: dict[int, tuple[str, str]] = {}  # a distribution's metadata is parsed whenever it is asked for
 
+    def owner(point: EntryPoint) -> Owner:
+        if point.dist is None:
+            return Owner(point.name, "unknown distribution", "")
+        if id(point.dist) not in known:
+            known[id(point.dist)] = (point.dist.name, point.dist.version)
+        return Owner(point.name, *known[id(point.dist)])
 
-def _owner(point: EntryPoint) -> Owner:
-    if point.dist is None:
-        return Owner(point.name, "unknown distribution", "")
-    return Owner(point.name, point.dist.name, point.dist.version)
+    found = [(point, owner(point)) for point in points]
+    return sorted(found, key=lambda pair: (pair[1].distribution != OWN_DISTRIBUTION, pair[1].name))
 
 
 def _load(point: EntryPoint, owner: Owner) -> Any:

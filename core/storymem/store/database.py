@@ -63,6 +63,12 @@ class Database:
         """Close the connection."""
         self._connection.close()
 
+    def fold_log(self) -> None:
+        """Write everything into the one file, so that it can be moved after :meth:`close`."""
+        busy, _, _ = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        if busy:
+            raise RunStoreError(f"{self.path}: is in use by another program; try again")
+
     def rows(self, query: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query.
 

@@ -22,6 +22,8 @@ _LOCK, _HOLDER = "lock", "lock.pid"
 _OURS = (DATABASE, "memory.sqlite", OBJECTS, QUARANTINE, TEMPORARY, TAKES, GENERATION, _LOCK, _HOLDER, "run.log",
          "film.mp4", "shots", "keyframes")  # fmt: skip
 
+_FILLED = (TEMPORARY, OBJECTS, "film.mp4", "shots", "keyframes")
+
 
 class RunFolder:
     """A run folder, locked for as long as this object is open.
@@ -90,12 +92,12 @@ class RunFolder:
                 f"{self.path}: has lost its {DATABASE}; storymem repair {self.path} rebuilds it from the files that "
                 "are there"
             )
-        for ours in (self.path / TEMPORARY, self.path / OBJECTS):
-            if ours.is_dir() and any(ours.iterdir()):
-                raise RunStoreError(
-                    f"{self.path}: is not a run folder, but has files in {ours.name}/, which would be in the way; "
-                    "choose another folder with --out"
-                )
+        for name in in_the_way(self.path):
+            what = f"files in {name}/" if (self.path / name).is_dir() else f"a file {name}"
+            raise RunStoreError(
+                f"{self.path}: is not a run folder, but has {what}, which would be in the way; choose another folder "
+                f"with --out, or --force moves them to {QUARANTINE}/"
+            )
 
     def _holder(self) -> str:
         try:
@@ -105,6 +107,18 @@ class RunFolder:
         if pid == str(os.getpid()):
             return "this process: another render or an open run store of it"
         return f"another process (pid {pid})"
+
+
+def in_the_way(path: Path) -> list[str]:
+    """Return what a folder that is no run has under the names that a run would fill, replace or empty."""
+    try:
+        return [name for name in _FILLED if not _is_free(path / name)]
+    except OSError as error:
+        raise os_error(f"{path}: cannot be read", error, RunStoreError) from error
+
+
+def _is_free(path: Path) -> bool:
+    return not (any(path.iterdir()) if path.is_dir() else path.exists())
 
 
 def refuse_links(path: Path) -> None:

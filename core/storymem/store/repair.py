@@ -12,14 +12,17 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from storymem.errors import DamagedDatabase, RunStoreError
+from storymem.media.files import writing
 from storymem.store.database import Database
 from storymem.store.folder import DATABASE, OBJECTS, QUARANTINE, RunFolder, refuse_links
-from storymem.store.objects import FileRecord, ObjectStore, move_aside, reading
+from storymem.store.objects import FileRecord, ObjectStore, move_aside, reading, sync_folder
 from storymem.store.runstore import RunStore
 from storymem.store.schema import columns
 from storymem.store.sidecars import RUN, Sidecar, Sidecars
 
 _LOST = "SELECT shot, number FROM takes WHERE master NOT IN (SELECT digest FROM objects) ORDER BY shot, number"
+#: The new database, until it is complete.
+_NEW = ".run.sqlite.new"
 #: What SQLite may have beside a database.
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
@@ -84,19 +87,31 @@ def _rebuild(folder: Path, why: str) -> Repaired:
         objects = ObjectStore(folder / OBJECTS, folder / QUARANTINE)
         objects.prepare(expected=any("objects" in note.rows for note in notes))
         files, found = _files(objects, notes)
-        for path in [folder / (DATABASE + suffix) for suffix in _BESIDE]:
-            if path.exists():
-                move_aside(path, folder / QUARANTINE, f"replaced by storymem repair: {why}")
-        with closing(Database(folder / DATABASE, write=True, create=True)) as db:
+        new = folder / _NEW
+        for path in _files_of(new):
+            path.unlink()  # of a repair that was stopped
+        with closing(Database(new, write=True, create=True)) as db:
             with db.transaction():
                 _fill(db, notes, files)
                 lost = [f"shot {shot} take {number}" for shot, number in db.rows(_LOST)]
                 _drop_without_files(db)
-            sidecars.write(db, sidecars.differing(db))
             ((takes,),) = db.rows("SELECT count(*) FROM takes")
+            sidecars.write(db, sidecars.differing(db))
+            db.fold_log()
+        # Last: a repair that is stopped before leaves a database that is refused, and the notes to begin again.
+        for path in _files_of(folder / DATABASE):
+            move_aside(path, folder / QUARANTINE, f"replaced by storymem repair: {why}")
+        with writing(folder / DATABASE):
+            new.replace(folder / DATABASE)
+            sync_folder(folder)
     finally:
         locked.close()
     return Repaired(why, takes, tuple(lost), tuple(f"takes/{name}.json" for name in damaged), found)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return what there is of a database: its file and what SQLite has beside it."""
+    return [found for suffix in _BESIDE if (found := path.with_name(path.name + suffix)).exists()]
 
 
 def _files(objects: ObjectStore, notes: Iterable[Sidecar]) -> tuple[list[FileRecord], int]:
