@@ -12,6 +12,7 @@ from storymem.values.events import (
     DamageFound,
     Event,
     FilmWritten,
+    FinishingStarted,
     Notice,
     RunFinished,
     RunStarted,
@@ -53,7 +54,7 @@ class RunLog:
             self._file.flush()
 
 
-def describe(event: Event) -> str | None:  # noqa: PLR0911 - one line a kind of event
+def describe(event: Event) -> str | None:  # noqa: C901, PLR0911 - one line a kind of event
     """Return a line for people, or None for events that are only of use to programs."""
     match event:
         case RunStarted():
@@ -70,6 +71,8 @@ def describe(event: Event) -> str | None:  # noqa: PLR0911 - one line a kind of 
             return f"shot {event.shot}: waits for failed shot {event.needs}"
         case DamageFound():
             return f"damaged: {event.path}; making {', '.join(event.shots) or 'nothing'} again"
+        case FinishingStarted():
+            return f"finishing {event.shots} shots: {event.width}x{event.height}, {event.fps} frames per second"
         case FilmWritten(cached=False):
             return f"film: {event.frames} frames joined in {event.seconds:.1f} s"
         case RunFinished() if event.failed:

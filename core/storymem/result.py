@@ -11,6 +11,7 @@ from typing import Any
 from storymem.engine.plan import StoryPlan
 from storymem.engine.schedule import Tally
 from storymem.errors import ShotError
+from storymem.store.finished import finished_view
 from storymem.store.records import CurrentShot, Take
 from storymem.store.runstore import RunStore
 from storymem.values.keyframe import Keyframe
@@ -38,7 +39,7 @@ class ShotStatus:
             ``keyframe.load()`` gives the pixels.
         keyframes: Ids of the keyframes it gives to memory.
         rejections: What the filters refused.
-        view: Its viewing copy.
+        view: Its viewing copy, finished where the run has finishers.
         error: Why it failed, in one line.
     """
 
@@ -147,6 +148,6 @@ def _status(store: RunStore, shot: str, current: CurrentShot | None, error: str 
     selection = store.selection(current.selection) if current else None
     if current is None or take is None or selection is None:
         return ShotStatus(shot, ShotState.WAITING)
-    view = store.file_ref(current.view).path
+    view = store.file_ref(finished_view(store, shot) or current.view).path
     chosen = selection.keyframes
     return ShotStatus(shot, ShotState.FINISHED, take, take.recalled, chosen, selection.rejections, view)

@@ -6,15 +6,17 @@ The command line and the Python interface both go through here.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from storymem.engine.cancel import CancelToken
+from storymem.engine.finishing import Finishing
 from storymem.engine.plan import with_overrides
 from storymem.engine.prepare import check_pinned
-from storymem.engine.run import film_parts
 from storymem.errors import DamagedDatabase, GraphError, RunStoreError
 from storymem.film.film import FilmPart, write_film
 from storymem.film.names import damaged_names
@@ -178,12 +180,15 @@ def join_finished(run: OpenRun, session: Session) -> JoinedFilm:
         RunStoreError: No shot is finished.
     """
     plan = session.plan(story_of(run.store))
-    parts = film_parts(plan, run.store)
+    crf = session.settings.crf
+    finishing = Finishing(plan, session.finishers(), run.store, crf, lambda event: None, CancelToken())
+    deque(finishing.make(), maxlen=0)
+    parts = finishing.parts()
     missing = tuple(shot.id for shot, part in zip(plan.board, parts, strict=True) if part is None)
     there = [part for part in parts if part is not None]
     if not there:
         raise RunStoreError(f"{run.store.folder}: no shot is finished; storymem resume {run.store.folder}")
-    film, frames, _ = write_film(run.store, _free_standing(parts), plan.fps, session.settings.crf)
+    film, frames, _ = write_film(run.store, _free_standing(parts), finishing.format.fps, crf)
     return JoinedFilm(film, frames, missing)
 
 

@@ -17,12 +17,13 @@ from typing import Any, cast
 from pydantic_core import to_json
 
 from storymem.engine.cancel import CancelToken
+from storymem.engine.finishing import film_format
 from storymem.engine.given import take_instances
 from storymem.engine.plan import Planner, StoryPlan, with_overrides
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins, require_encoder
 from storymem.engine.run import Run, RunFolders, RunPlugins
 from storymem.errors import RunStoreError
-from storymem.interfaces import Executor, MemoryPolicy, MemoryStore, Plugin
+from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore, Plugin
 from storymem.interfaces.events import EventSink
 from storymem.log import RunLog
 from storymem.memory.library import CastLibrary, with_cast
@@ -36,7 +37,7 @@ from storymem.values.events import Event, RunFinished, RunStarted
 from storymem.values.script import StoryScript
 
 #: Keys whose object decides what is made; a run needs the same ones to be continued.
-_DECIDING = frozenset({"backbone", "policy", "selector", "encoder", "filters", "cut", "continuation"})
+_DECIDING = frozenset({"backbone", "policy", "selector", "encoder", "filters", "finish", "cut", "continuation"})
 
 
 class Session:
@@ -46,7 +47,7 @@ class Session:
         settings: Settings to start from, as a model or nested plain data; the defaults if None.
         plugins: Local plugin files to load, or a host that has loaded its plugins.
         overrides: Settings by key, on top. Wherever a setting names plugins, the value may be a plugin object or class
-            instead; ``filters`` and ``sinks`` take lists of them.
+            instead; ``filters``, ``finish`` and ``sinks`` take lists of them.
 
     Raises:
         SettingsError: A key is unknown or a value is wrong.
@@ -71,6 +72,7 @@ class Session:
         self._instances = instances
         self._parent: Session | None = None
         self._plugins: WorkerPlugins | None = None
+        self._finishers: tuple[Finisher[Any], ...] | None = None
         self._policies: dict[str, MemoryPolicy[Any]] = {}
 
     @property
@@ -89,6 +91,10 @@ class Session:
         for policy in self._policies.values():
             policy.close()
         self._policies = {}
+        for finisher in self._finishers or ():
+            if not self._instances.owns(finisher):
+                finisher.close()
+        self._finishers = None
         if self._plugins is not None:
             self._plugins.close()
             self._plugins = None
@@ -147,6 +153,7 @@ class Session:
         # Everything is checked before the run folder is touched.
         config, plan = self._plan(self._with_cast(story))
         self._check_services()
+        film_format(self.finishers(), plan)
         check_references(story, folder)
         with ExitStack() as opened:
             store = opened.enter_context(RunStore(Path(out), write=True))
@@ -179,6 +186,16 @@ class Session:
         if self._plugins is None:
             self._plugins = WorkerConfig(self.settings, self.host.files, self._instances).build(self.host)
         return self._plugins
+
+    def finishers(self) -> tuple[Finisher[Any], ...]:
+        """Return what makes finished copies, in order, building it if it is not there; it stays this session's."""
+        if self._parent is not None:
+            return self._parent.finishers()
+        if self._finishers is None:
+            given = self._instances.finishers
+            built = (self.host.build(Kind.FINISHER, c.name, c.settings) for c in self.settings.finish)
+            self._finishers = tuple(f for f in built if isinstance(f, Finisher)) if given is None else given
+        return self._finishers
 
     def _config(self, story: StoryScript) -> WorkerConfig:
         """Return the run's settings with the policy that suits its script, where none was chosen."""
@@ -227,7 +244,7 @@ class Session:
         executor = config.one(self.host, Kind.EXECUTOR, "executor", self.settings.executor, Executor)
         memory_store.open(store.folder)
         try:
-            plugins = RunPlugins(self.built(), self._policy(config), memory_store, executor)
+            plugins = RunPlugins(self.built(), self._policy(config), memory_store, executor, self.finishers())
             yield Run(plan, config, plugins, store, emit, cancel)
         finally:
             if not self._instances.owns(memory_store):
@@ -274,6 +291,7 @@ class Session:
             )
         objects = {key: type_name(plugin) for key, plugin in self._instances.one.items()}
         objects |= {f"filters.{n}": type_name(f) for n, f in (self._instances.filters or {}).items()}
+        objects |= {f"finish.{n}": type_name(f) for n, f in enumerate(self._instances.finishers or ())}
         store.set_meta(
             {
                 "title": story.title,

@@ -15,6 +15,7 @@ from storymem.interfaces import (
     Capabilities,
     EventSink,
     Executor,
+    Finisher,
     FrameFilter,
     ImageTextEncoder,
     KeyframeSelector,
@@ -35,6 +36,7 @@ from storymem.testing import (
     FakeBackbone,
     FakeEncoder,
     FilterContract,
+    FinisherContract,
     FormatContract,
     MetricContract,
     PlannerContract,
@@ -168,6 +170,32 @@ class TestTransitions(TransitionContract):
     @pytest.fixture(params=names(Kind.TRANSITION))
     def transition(self, request: pytest.FixtureRequest) -> Transition[Any]:
         return build(Kind.TRANSITION, request.param)
+
+
+class TestFinishers(FinisherContract):
+    size = (40, 32)
+
+    @pytest.fixture(params=names(Kind.FINISHER))
+    def finisher(self, request: pytest.FixtureRequest) -> Finisher[Any]:
+        return build(Kind.FINISHER, request.param)
+
+
+class TestFinishersWithOtherSettings(FinisherContract):
+    size = (40, 32)
+
+    @pytest.fixture(
+        params=[
+            ("resize", {"size": "24x50"}),
+            ("resize", {"scale": 0.5}),
+            ("interpolate", {"fps": 25}),
+            ("interpolate", {"fps": 10, "mode": "blend"}),
+            ("interpolate", {"fps": 60, "mode": "repeat"}),
+        ],
+        ids=str,
+    )
+    def finisher(self, request: pytest.FixtureRequest) -> Finisher[Any]:
+        name, settings = request.param
+        return build(Kind.FINISHER, name, **settings)
 
 
 class TestPlanners(PlannerContract):

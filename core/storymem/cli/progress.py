@@ -14,7 +14,10 @@ from storymem.cli.terminal import OutputFailed, discard, echo, print_json
 from storymem.log import describe
 from storymem.text import printable
 from storymem.values.events import (
+    CopyFinished,
     Event,
+    FinishingStarted,
+    FinishingStep,
     RunStarted,
     ShotFailed,
     ShotFinished,
@@ -79,6 +82,7 @@ class _Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._film: TaskID | None = None
+        self._finishing: TaskID | None = None
         self._shots: dict[str, TaskID] = {}
         self._started = time.monotonic()
 
@@ -95,9 +99,25 @@ class _Bars:
                 self._progress.update(self._shots[event.shot], completed=event.step, total=event.total)
             case ShotFinished() | ShotFailed():
                 self._end(event.shot)
+            case FinishingStarted():
+                self._finishing = self._progress.add_task("finishing", total=event.shots)
+            case FinishingStep():
+                self._step(event)
+            case CopyFinished() if self._finishing is not None:
+                self._close(event.shot)
+                self._progress.advance(self._finishing)
 
-    def _end(self, shot: str) -> None:
+    def _step(self, event: FinishingStep) -> None:
+        if event.shot not in self._shots:
+            self._shots[event.shot] = self._progress.add_task(event.shot, total=None)
+        task, what = self._shots[event.shot], f"{event.shot} {event.finisher}"
+        self._progress.update(task, description=what, completed=event.step, total=event.total)
+
+    def _close(self, shot: str) -> None:
         if shot in self._shots:
             self._progress.remove_task(self._shots.pop(shot))
+
+    def _end(self, shot: str) -> None:
+        self._close(shot)
         if self._film is not None:
             self._progress.advance(self._film)

@@ -7,7 +7,7 @@ from typing import Any
 
 from storymem.engine.plugins import Instances
 from storymem.errors import SettingsError
-from storymem.interfaces import FrameFilter, Plugin
+from storymem.interfaces import Finisher, FrameFilter, Plugin
 from storymem.plugin.host import PluginHost
 from storymem.settings.model import CHOICE_KEYS
 
@@ -22,11 +22,14 @@ def take_instances(overrides: Mapping[str, Any], host: PluginHost) -> tuple[Inst
     one = {key: value for key, value in made.items() if key in CHOICE_KEYS and isinstance(value, Plugin)}
     rest = {key: value for key, value in made.items() if key not in one}
     filters = _objects(rest, "filters")
-    sinks = _objects(rest, "sinks")
+    sinks, finishers = _objects(rest, "sinks"), _objects(rest, "finish")
+    if wrong := [type(f).__name__ for f in finishers or () if not isinstance(f, Finisher)]:
+        raise SettingsError(f"finish: must be finishers, not {', '.join(wrong)}")
     by_name = None if filters is None else {_name(f): f for f in filters if isinstance(f, FrameFilter)}
     if filters is not None and len(by_name or {}) != len(filters):
         raise SettingsError("filters: must be frame filters, no class of them twice")
-    return Instances(one, by_name, sinks or ()), rest
+    ordered = None if finishers is None else tuple(f for f in finishers if isinstance(f, Finisher))
+    return Instances(one, by_name, sinks or (), ordered), rest
 
 
 def _made(value: Any, host: PluginHost) -> Any:

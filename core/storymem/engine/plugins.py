@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from storymem.engine.accept import AcceptGate
 from storymem.errors import PluginError, SettingsError
-from storymem.interfaces import Backbone, FrameFilter, ImageTextEncoder, KeyframeSelector, Plugin
+from storymem.interfaces import Backbone, Finisher, FrameFilter, ImageTextEncoder, KeyframeSelector, Plugin
 from storymem.plugin import Kind, PluginHost
 from storymem.plugin.kinds import INTERFACES
 from storymem.settings import PluginChoice, RunSettings
@@ -25,21 +25,24 @@ class Instances:
         one: By settings key, for keys that hold one plugin.
         filters: Frame filters by name, in place of those of the settings; None for those.
         sinks: Further event sinks.
+        finishers: Finishers in order, in place of those of the settings; None for those.
     """
 
     one: Mapping[str, Plugin[Any]] = field(default_factory=dict)
     filters: Mapping[str, FrameFilter[Any]] | None = None
     sinks: tuple[Plugin[Any], ...] = ()
+    finishers: tuple[Finisher[Any], ...] | None = None
 
     def owns(self, plugin: object) -> bool:
         """Whether a plugin was given, and so is the embedder's to close."""
-        given = (*self.one.values(), *(self.filters or {}).values(), *self.sinks)
+        given = (*self.one.values(), *(self.filters or {}).values(), *self.sinks, *(self.finishers or ()))
         return any(plugin is instance for instance in given)
 
     def names(self) -> tuple[str, ...]:
         """Return the settings keys that were given as objects, for records and messages."""
         filters = () if self.filters is None else ("filters",)
-        return (*sorted(self.one), *filters, *(("sinks",) if self.sinks else ()))
+        finish = () if self.finishers is None else ("finish",)
+        return (*sorted(self.one), *filters, *(("sinks",) if self.sinks else ()), *finish)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from storymem.engine.cancel import CancelToken
 from storymem.engine.commit import ShotCommitter
+from storymem.engine.finishing import Finishing
 from storymem.engine.plan import StoryPlan
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins
 from storymem.engine.prepare import ShotPreparer
 from storymem.engine.recovery import with_recovery
 from storymem.engine.schedule import Scheduler, Services, Tally
 from storymem.engine.worker import WorkerFactory
-from storymem.film.film import FilmPart, check_way, write_film
+from storymem.film.film import check_way, write_film
 from storymem.film.names import Publisher
-from storymem.interfaces import Executor, MemoryPolicy, MemoryStore
+from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore
 from storymem.memory.library import CastLibrary
 from storymem.memory.memory import Memory
 from storymem.memory.references import import_references
@@ -37,12 +38,14 @@ class RunPlugins:
         policy: What is remembered and recalled.
         memory_store: Open for the run folder.
         executor: Not started yet.
+        finishers: What makes finished copies, in order.
     """
 
     worker: WorkerPlugins
     policy: MemoryPolicy[Any]
     memory_store: MemoryStore[Any]
     executor: Executor[Any]
+    finishers: Sequence[Finisher[Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Run:
         self._memory = Memory(plan.board, plugins.memory_store, plugins.worker.encoder)
         self._publisher = Publisher(store, plugins.memory_store, plan.board.script.title, self._settings.layout)
         self._tally = Tally(len(plan.board))
+        self._finishing = Finishing(plan, plugins.finishers, store, self._settings.crf, emit, cancel)
 
     def render(self, folders: RunFolders) -> tuple[Tally, tuple[Path, int] | None]:
         """Make every shot that can be made and, if all are there, the film.
@@ -137,35 +141,23 @@ class Run:
 
     def _publish(self, shot: str, take: Take) -> None:
         del take
+        self._show(shot)
+
+    def _show(self, shot: str) -> None:
+        """Give a shot its readable names: those of its finished copy where there is one already."""
         for current in self._store.current(shot):
-            self._publisher.publish(current)
+            self._publisher.publish(self._finishing.shown(current))
 
     def _finish(self) -> tuple[Path, int] | None:
         store = self._store
         store.keep_only([shot.id for shot in self._plan.board])
+        for shot in self._finishing.make():
+            self._show(shot)
         self._publisher.finish(store.current())
         if self._tally.done < len(self._plan.board):
             return None
         started = time.monotonic()
-        path, frames, cached = write_film(store, self._parts(), self._plan.fps, self._settings.crf)
+        parts = [part for part in self._finishing.parts() if part is not None]
+        path, frames, cached = write_film(store, parts, self._finishing.format.fps, self._settings.crf)
         self._emit(FilmWritten(path=str(path), frames=frames, seconds=time.monotonic() - started, cached=cached))
         return path, frames
-
-    def _parts(self) -> list[FilmPart]:
-        parts = film_parts(self._plan, self._store)
-        return [part for part in parts if part is not None]
-
-
-def film_parts(plan: StoryPlan, store: RunStore) -> list[FilmPart | None]:
-    """Return what the film is joined from, shot by shot; None for shots that are not finished."""
-    finished = {current.shot: current for current in store.finished()}
-    parts: list[FilmPart | None] = []
-    for spec in plan.specs:
-        current = finished.get(spec.shot.id)
-        take = store.take(current.shot, current.take) if current else None
-        if current is None or take is None:
-            parts.append(None)
-            continue
-        view, master = store.file_ref(current.view), store.file_ref(take.master)
-        parts.append(FilmPart(view, master, take.clip, take.frames, spec.transition, spec.transition.overlap))
-    return parts

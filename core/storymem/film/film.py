@@ -30,6 +30,7 @@ class FilmPart:
         master: All frames.
         clip: Pixel hash.
         frames: Number of frames in the master.
+        drop: How many of them, at its start, stay out of the film.
         transition: The way into the shot.
         overlap: How many frames are blended with the shot before.
     """
@@ -38,6 +39,7 @@ class FilmPart:
     master: FileRef
     clip: str
     frames: int
+    drop: int
     transition: Transition[Any]
     overlap: int
 
@@ -45,7 +47,7 @@ class FilmPart:
 def film_frames(parts: Sequence[FilmPart]) -> int:
     """Return how many frames the film must have."""
     overlaps = sum(part.overlap for part in parts[1:])
-    return sum(part.frames - part.transition.drop for part in parts) - overlaps
+    return sum(part.frames - part.drop for part in parts) - overlaps
 
 
 def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -> tuple[Path, int, bool]:
@@ -63,7 +65,7 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
     key = digest(
         "film",
         {
-            "parts": [[p.view.digest, p.clip, p.transition.drop, p.overlap] for p in parts],
+            "parts": [[p.view.digest, p.clip, p.drop, p.overlap] for p in parts],
             "blends": [p.transition.fingerprint() for p in parts if p.overlap],
             "fps": fps,
             "crf": crf,
@@ -127,5 +129,5 @@ def _joined(parts: Sequence[FilmPart]) -> Iterator[Frames]:
 
 def _own_frames(part: FilmPart) -> Iterator[Frames]:
     for index, frame in enumerate(iter_frames(verified(part.master))):
-        if index >= part.transition.drop:
+        if index >= part.drop:
             yield frame

@@ -19,6 +19,7 @@ from storymem.interfaces.encoder import (
 )
 from storymem.interfaces.events import EventSink
 from storymem.interfaces.executor import Executor, ShotWorker
+from storymem.interfaces.finisher import Finisher
 from storymem.interfaces.format import ScriptFormat
 from storymem.interfaces.memory import MemoryPolicy, MemoryStore, MemoryView
 from storymem.interfaces.metric import (
@@ -70,6 +71,7 @@ __all__ = [
     "Film",
     "FilmView",
     "FinishedShot",
+    "Finisher",
     "FrameFilter",
     "FrameGate",
     "Handover",

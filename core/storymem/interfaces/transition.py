@@ -30,8 +30,9 @@ class Transition(Plugin[SettingsT]):
         """Blend the end of one shot into the start of the next.
 
         Args:
-            tail: The previous shot's last ``overlap`` frames, uint8 (n, H, W, 3).
-            head: This shot's first ``overlap`` frames after dropping, same shape.
+            tail: The previous shot's last n frames, uint8 (n, H, W, 3). n is ``overlap``, or as many as last as long
+                where finishers change the frame rate.
+            head: This shot's first n frames after dropping, same shape.
 
         Returns:
             n frames of the same shape. The default is a linear cross-fade.

@@ -10,6 +10,7 @@ from storymem.interfaces import (
     Encoder,
     EventSink,
     Executor,
+    Finisher,
     FrameFilter,
     KeyframeSelector,
     MemoryPolicy,
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     FRAME_FILTER = "filter"
     ENCODER = "encoder"
     TRANSITION = "transition"
+    FINISHER = "finisher"
     SCRIPT_PLANNER = "planner"
     SCRIPT_FORMAT = "format"
     EXECUTOR = "executor"
@@ -47,6 +49,7 @@ INTERFACES: dict[Kind, type[Plugin[Any]]] = {
     Kind.FRAME_FILTER: FrameFilter,
     Kind.ENCODER: Encoder,
     Kind.TRANSITION: Transition,
+    Kind.FINISHER: Finisher,
     Kind.SCRIPT_PLANNER: ScriptPlanner,
     Kind.SCRIPT_FORMAT: ScriptFormat,
     Kind.EXECUTOR: Executor,
@@ -62,6 +65,7 @@ HOOKS: dict[Kind, str] = {
     Kind.FRAME_FILTER: "storymem_frame_filters",
     Kind.ENCODER: "storymem_encoders",
     Kind.TRANSITION: "storymem_transitions",
+    Kind.FINISHER: "storymem_finishers",
     Kind.SCRIPT_PLANNER: "storymem_script_planners",
     Kind.SCRIPT_FORMAT: "storymem_script_formats",
     Kind.EXECUTOR: "storymem_executors",

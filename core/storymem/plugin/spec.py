@@ -53,6 +53,11 @@ def storymem_transitions(register: Register) -> None:
 
 
 @hookspec
+def storymem_finishers(register: Register) -> None:
+    """Register what makes shots better to look at: :class:`storymem.interfaces.Finisher`."""
+
+
+@hookspec
 def storymem_script_planners(register: Register) -> None:
     """Register what writes scripts: :class:`storymem.interfaces.ScriptPlanner`."""
 

@@ -86,6 +86,8 @@ class RunSettings(BaseModel):
         workers: How many shots may be made side by side. Never changes the result.
         shot_timeout: Seconds after which a shot is given up; None for no limit.
         master: How takes are kept: ``lossless`` (exact), or ``small`` (near-lossless, about a third of the size).
+        finish: What makes shots better to look at, in this order: larger, smoother. Only viewing copies and film show
+            it; memory and later shots see shots as they were made.
         crf: Quality of viewing copies and film, x264's constant rate factor, 0 (best) to 51.
         layout: Names of per-shot files: ``storymem`` (shots/01_02.mp4) or ``entitybench`` (also <title>/001_002.mp4).
         sinks: Further receivers of events.
@@ -111,6 +113,7 @@ class RunSettings(BaseModel):
     workers: Annotated[Count, Field(ge=1, le=256)] = 1
     shot_timeout: Annotated[float, Field(gt=0)] | None = None
     master: Literal["lossless", "small"] = "lossless"
+    finish: tuple[PluginChoice, ...] = ()
     crf: Annotated[int, Field(ge=0, le=51)] = 18
     layout: Literal["storymem", "entitybench"] = "storymem"
     sinks: tuple[PluginChoice, ...] = ()

@@ -179,9 +179,17 @@ class RunStore:
         return int(row[0] or 0) if row else 0
 
     def derived(self, key: str) -> str | None:
-        """Return the digest of a viewing copy or tail by its key."""
+        """Return the digest of a viewing copy, plain or finished, or of a tail by its key."""
         row = self.db.row("SELECT digest FROM derived WHERE key = ?", (key,))
         return str(row[0]) if row else None
+
+    def add_derived(self, files: Mapping[str, FileRef]) -> None:
+        """Move new derived files into place and record them by their keys, in one transaction."""
+        records = self.objects.adopt(list({file.digest: file for file in files.values()}.values()))
+        with self.db.transaction():
+            self._add_files(records)
+            rows = [(key, file.digest) for key, file in files.items()]
+            self.db.change_many("INSERT OR REPLACE INTO derived VALUES (?, ?)", rows)
 
     def selection(self, key: str) -> Selection | None:
         """Return a selection."""

@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storymem.errors import RunStoreError
+from storymem.store.finished import NOTE
 from storymem.store.objects import FileRecord
 from storymem.store.runstore import ANY, REFERENCES, RunStore
 from storymem.store.schema import REFERRED
+
+#: Keys of the finished copies that the film is made of, by shot; see ``store.finished``.
+_FINISHED_SHOTS = (
+    "SELECT shots.key AS shot, keys.value AS key FROM "
+    f"json_each((SELECT value FROM meta WHERE key = '{NOTE}')) AS shots, json_each(shots.value) AS keys"
+)
+_FINISHED = f"SELECT key FROM ({_FINISHED_SHOTS})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,8 @@ def remove_takes(store: RunStore, takes: Iterable[tuple[str, int]]) -> Removed:
         unused = "DELETE FROM selections WHERE shot != ? AND key NOT IN (SELECT selection FROM current)"
         db.change(unused, (REFERENCES,))
         db.change("DELETE FROM keyframes WHERE selection NOT IN (SELECT key FROM selections)")
-        db.change("DELETE FROM derived WHERE digest NOT IN (SELECT view FROM current UNION SELECT tail FROM current)")
+        used = "SELECT view FROM current UNION SELECT tail FROM current"
+        db.change(f"DELETE FROM derived WHERE digest NOT IN ({used}) AND key NOT IN ({_FINISHED})")
         db.change("DELETE FROM pictures WHERE id NOT IN (SELECT id FROM keyframes UNION SELECT id FROM recalls)")
         db.change(f"DELETE FROM objects WHERE digest NOT IN ({REFERRED})")
     files = tuple(store.objects.strays(set(store.files())))
@@ -69,6 +78,7 @@ def remove_damaged(store: RunStore, digest: str) -> Removed:
         "SELECT shot FROM takes WHERE master = :d",
         f"SELECT shot FROM selections WHERE key IN ({keys})",
         "SELECT shot FROM current WHERE view = :d OR tail = :d",
+        f"SELECT shot FROM ({_FINISHED_SHOTS}) WHERE key IN (SELECT key FROM derived WHERE digest = :d)",
     )
     showing = _shots(store, parameters, f"SELECT shot FROM recalls WHERE id IN ({ids})")
     with store.changing(*sorted(shots | showing)):

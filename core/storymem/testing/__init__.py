@@ -25,7 +25,7 @@ if _missing:
 import pytest  # noqa: E402 - only once it is known to be there
 
 _CONTRACTS = (
-    *("backbone", "contract", "encoder", "executor", "filters", "format", "metric", "planner", "policy"),
+    *("backbone", "contract", "encoder", "executor", "filters", "finisher", "format", "metric", "planner", "policy"),
     *("selector", "sink", "store", "transition"),
 )
 # So that a failed contract shows the values it compared, as a test's own assert does.
@@ -36,6 +36,7 @@ from storymem.testing.encoder import EncoderContract  # noqa: E402
 from storymem.testing.executor import ExecutorContract, StepWorker  # noqa: E402
 from storymem.testing.fakes import DictStore, FakeBackbone, FakeBackboneSettings, FakeEncoder  # noqa: E402
 from storymem.testing.filters import FilterContract  # noqa: E402
+from storymem.testing.finisher import FinisherContract  # noqa: E402
 from storymem.testing.format import FormatContract  # noqa: E402
 from storymem.testing.metric import ListedFilm, MetricContract  # noqa: E402
 from storymem.testing.planner import PlannerContract  # noqa: E402
@@ -66,6 +67,7 @@ __all__ = [
     "FakeBackboneSettings",
     "FakeEncoder",
     "FilterContract",
+    "FinisherContract",
     "FormatContract",
     "ListedFilm",
     "MetricContract",

@@ -3,7 +3,7 @@
 The ground floor: nothing here knows an interface, a plugin, a run folder or the engine.
 """
 
-from storymem.values.clip import Clip, Frames, pixel_hash
+from storymem.values.clip import Clip, Frames, VideoFormat, pixel_hash
 from storymem.values.files import FileRef
 from storymem.values.keyframe import QUALITY_SCORES, REFERENCE_POSITION, Keyframe, in_story_order
 from storymem.values.request import Handover, Mode, ShotRequest, Subject, mode_of
@@ -36,6 +36,7 @@ __all__ = [
     "StoryScript",
     "Storyboard",
     "Subject",
+    "VideoFormat",
     "in_story_order",
     "mode_of",
     "pixel_hash",

@@ -37,6 +37,18 @@ def pixel_hash(frames: Frames) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """The size of a video in pixels, and its rate: frames per second, a whole number."""
+
+    width: int
+    height: int
+    fps: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height} at {self.fps} frames per second"
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One shot's video.
 
@@ -65,6 +77,11 @@ class Clip:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.frames.shape[1])
+
+    @property
+    def format(self) -> VideoFormat:
+        """Size and frame rate."""
+        return VideoFormat(self.width, self.height, self.fps)
 
     def content_hash(self) -> str:
         """Return the pixel hash of all frames."""

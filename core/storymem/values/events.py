@@ -129,6 +129,32 @@ class DamageFound(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinishingStarted(Event):
+    """So many shots have no finished copy yet; the film will be of this size, in pixels, and frame rate."""
+
+    shots: int
+    width: int
+    height: int
+    fps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishingStep(ShotEvent):
+    """A finisher, named by its class, has done ``step`` of ``total`` steps of a shot's finished copy."""
+
+    finisher: str
+    step: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFinished(ShotEvent):
+    """The finished copy of a shot is committed; ``seconds`` is the time that finishing took."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmWritten(Event):
     """The film is complete; ``cached`` means that it was already there."""
 
