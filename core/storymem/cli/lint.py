@@ -21,6 +21,8 @@ ERRORS_FOUND = 1
 def lint(
     script: Annotated[Path, typer.Argument(help="Story script of any known form.")],
     budget: Annotated[int, typer.Option(min=0, help="Keyframes that a shot may recall.")] = 8,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a shot that does not say how many it has.")] = 81,
+    fps: Annotated[int, typer.Option(min=1, help="Frames per second.")] = 16,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended mechanically.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to write the mended script; the file itself if not given.")
@@ -36,6 +38,7 @@ def lint(
     from storymem.plugin import PluginHost
     from storymem.script.lint import apply_fixes, has_errors
     from storymem.script.lint import lint as find
+    from storymem.script.rules import Pace
 
     host = PluginHost(plugin or [])
     form, before, mended = _read(script, host, mend=fix)
@@ -47,7 +50,7 @@ def lint(
             _write_new(story, script, out, force)
         elif mended:
             _write_in_place(script, form, (before, story), host, force)
-    left = find(story, budget, base=script.parent)
+    left = find(story, budget, base=script.parent, pace=Pace(frames, fps))
     _print(left, mended, as_json)
     if has_errors(left) or (strict and left):
         raise typer.Exit(ERRORS_FOUND)
