@@ -15,6 +15,7 @@ from storymem.interfaces import (
     Capabilities,
     EventSink,
     Executor,
+    Exporter,
     Finisher,
     FrameFilter,
     ImageTextEncoder,
@@ -33,6 +34,7 @@ from storymem.testing import (
     EncoderContract,
     EventRecorder,
     ExecutorContract,
+    ExporterContract,
     FakeBackbone,
     FakeEncoder,
     FilterContract,
@@ -227,6 +229,12 @@ class TestSinks(SinkContract):
     def sink(self, request: pytest.FixtureRequest, tmp_path: Path) -> EventSink[Any]:
         settings = {"jsonl": {"path": str(tmp_path / "events.jsonl")}}
         return build(Kind.EVENT_SINK, request.param, **settings.get(request.param, {}))
+
+
+class TestExporters(ExporterContract):
+    @pytest.fixture(params=names(Kind.EXPORTER))
+    def exporter(self, request: pytest.FixtureRequest) -> Exporter[Any]:
+        return build(Kind.EXPORTER, request.param)
 
 
 class TestRecorder(SinkContract):

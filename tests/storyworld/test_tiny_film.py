@@ -38,8 +38,8 @@ def test_a_story_becomes_a_film_whose_second_shot_remembers_the_first(tmp_path: 
     assert "medium shot fox stands in forest by day" in done.stdout + done.stderr  # what it understood
     assert count_frames(tmp_path / "run" / "film.mp4") == 34
     with RunStore(tmp_path / "run", write=False) as store:
-        recalled = {take.shot: take.request["recalled"] for take in store.takes()}
-    assert recalled["1.1"] == []
+        recalled = {take.shot: take.recalled for take in store.takes()}
+    assert recalled["1.1"] == ()
     assert len(recalled["1.2"]) >= 1
 
 

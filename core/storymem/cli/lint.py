@@ -23,6 +23,8 @@ def lint(
     budget: Annotated[
         int | None, typer.Option(min=0, help="Keyframes that a shot may recall; as a render would if not given.")
     ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a shot that does not say how many it has.")] = 81,
+    fps: Annotated[int, typer.Option(min=1, help="Frames per second.")] = 16,
     fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired mechanically.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to write the repaired script; the file if not given.")
@@ -40,6 +42,7 @@ def lint(
     from storymem.plugin import PluginHost
     from storymem.script.lint import apply_fixes, has_errors
     from storymem.script.lint import lint as find
+    from storymem.script.rules import Pace
 
     host = PluginHost(plugin or [])
     budget = options.settings_from(host, config, assign, {"budget": budget}).settings.budget
@@ -52,7 +55,7 @@ def lint(
             _write_new(story, script, out, force)
         elif mended:
             _write_in_place(script, form, (before, story), host, force)
-    left = find(story, budget, base=script.parent)
+    left = find(story, budget, base=script.parent, pace=Pace(frames, fps))
     _print(left, mended, as_json)
     if has_errors(left) or (strict and left):
         raise typer.Exit(ERRORS_FOUND)

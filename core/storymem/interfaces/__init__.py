@@ -19,6 +19,7 @@ from storymem.interfaces.encoder import (
 )
 from storymem.interfaces.events import EventSink
 from storymem.interfaces.executor import Executor, ShotWorker
+from storymem.interfaces.exporter import Exporter
 from storymem.interfaces.finisher import Finisher
 from storymem.interfaces.format import ScriptFormat
 from storymem.interfaces.memory import MemoryPolicy, MemoryStore, MemoryView
@@ -66,6 +67,7 @@ __all__ = [
     "Encoder",
     "EventSink",
     "Executor",
+    "Exporter",
     "FaceEncoder",
     "FeatureSource",
     "Film",

@@ -96,7 +96,7 @@ class VideoWriter:
         context.time_base = Fraction(1, fps)
         context.thread_count = _THREADS
         context.flags |= av.codec.context.Flags.bitexact
-        if codec.pixel_format == "yuv420p":
+        if codec.pixel_format.startswith("yuv"):
             context.color_primaries = context.color_trc = context.colorspace = _BT709
             context.color_range = _LIMITED_RANGE
         self._stream = stream

@@ -10,6 +10,7 @@ from storymem.interfaces import (
     Encoder,
     EventSink,
     Executor,
+    Exporter,
     Finisher,
     FrameFilter,
     KeyframeSelector,
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     EXECUTOR = "executor"
     METRIC = "metric"
     EVENT_SINK = "sink"
+    EXPORTER = "exporter"
 
 
 INTERFACES: dict[Kind, type[Plugin[Any]]] = {
@@ -55,6 +57,7 @@ INTERFACES: dict[Kind, type[Plugin[Any]]] = {
     Kind.EXECUTOR: Executor,
     Kind.METRIC: Metric,
     Kind.EVENT_SINK: EventSink,
+    Kind.EXPORTER: Exporter,
 }
 
 HOOKS: dict[Kind, str] = {
@@ -71,4 +74,5 @@ HOOKS: dict[Kind, str] = {
     Kind.EXECUTOR: "storymem_executors",
     Kind.METRIC: "storymem_metrics",
     Kind.EVENT_SINK: "storymem_event_sinks",
+    Kind.EXPORTER: "storymem_exporters",
 }

@@ -80,3 +80,8 @@ def storymem_metrics(register: Register) -> None:
 @hookspec
 def storymem_event_sinks(register: Register) -> None:
     """Register receivers of events: :class:`storymem.interfaces.EventSink`."""
+
+
+@hookspec
+def storymem_exporters(register: Register) -> None:
+    """Register forms of editing programs: :class:`storymem.interfaces.Exporter`."""

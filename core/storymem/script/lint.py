@@ -17,6 +17,8 @@ from storymem.values.script import StoryScript
 __all__ = ["Finding", "Severity", "apply_fixes", "has_errors", "lint"]
 
 _ROUNDS = 64
+#: The clips of the default model: five seconds.
+_PACE = rules.Pace()
 
 
 def lint(
@@ -24,6 +26,7 @@ def lint(
     budget: int,
     token_counter: TokenCounter = estimate_tokens,
     base: Path | None = None,
+    pace: rules.Pace = _PACE,
 ) -> list[Finding]:
     """Return findings about the story, then about its shots in order.
 
@@ -32,6 +35,7 @@ def lint(
         budget: Keyframes that a shot may recall; a shot with more entities cannot be reminded of them all.
         token_counter: Counts the tokens of a prompt; an estimate by default.
         base: Folder of the script, to look for its reference images; None leaves them unchecked.
+        pace: How long shots are, to see whether their lines fit.
     """
     story = [*rules.references(script, budget, base), *rules.names(script), *rules.recurrence(script)]
     shots = [
@@ -42,6 +46,7 @@ def lint(
         *rules.crowds(script, budget),
         *rules.repeats(script),
         *rules.wishes(script),
+        *rules.speech(script, pace),
     ]
     order = {script.shot_id(i, j): (i, j) for i, scene in enumerate(script.scenes) for j in range(len(scene.shots))}
     return [*story, *sorted(shots, key=lambda finding: order[finding.shot])]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from storymem.errors import ScriptError
@@ -12,11 +14,20 @@ from storymem.script.findings import Finding, Severity
 from storymem.script.framing import told_content
 from storymem.script.mentions import TokenCounter, mentions, missing_looks, negated, with_look
 from storymem.script.references import reference_path
+from storymem.script.speech import spoken_seconds
 from storymem.script.wishes import WISHES
 from storymem.values.script import Entity, EntityKind, Shot, StoryScript
 
 #: What the text encoder of current video models reads; the rest of a prompt is cut off silently.
 MAX_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long shots are that do not say so themselves: their number of frames, and the frames of a second."""
+
+    frames: int = 81
+    fps: int = 16
 
 
 def all_shots(script: StoryScript) -> Iterator[tuple[str, Shot]]:
@@ -161,6 +172,16 @@ def wishes(script: StoryScript) -> Iterator[Finding]:
             if match and not negated(shot.prompt, match.start()):
                 reason = f"{_short(match.group())!r} {wish.reason}"
                 yield Finding(shot_id, wish.rule, Severity.WARNING, reason, wish.suggestion)
+
+
+def speech(script: StoryScript, pace: Pace) -> Iterator[Finding]:
+    """``lines-too-long``: narration and dialogue that take longer to say than their shot lasts."""
+    for shot_id, shot in all_shots(script):
+        needed, lasts = spoken_seconds(shot), (shot.frames or pace.frames) / pace.fps
+        if needed > lasts:
+            reason = f"its lines take about {needed:.1f} s to say, the shot lasts {lasts:.1f} s"
+            advice = f"shorten them, move some to another shot, or give it {ceil(needed * pace.fps)} frames"
+            yield Finding(shot_id, "lines-too-long", Severity.WARNING, reason, advice)
 
 
 def _short(text: str, limit: int = 60) -> str:

@@ -25,8 +25,8 @@ if _missing:
 import pytest  # noqa: E402 - only once it is known to be there
 
 _CONTRACTS = (
-    *("backbone", "contract", "encoder", "executor", "filters", "finisher", "format", "metric", "planner", "policy"),
-    *("selector", "sink", "store", "transition"),
+    *("backbone", "contract", "encoder", "executor", "exporter", "filters", "finisher", "format", "metric"),
+    *("planner", "policy", "selector", "sink", "store", "transition"),
 )
 # So that a failed contract shows the values it compared, as a test's own assert does.
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _CONTRACTS))
@@ -34,6 +34,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _CONTRACTS))
 from storymem.testing.backbone import BackboneContract  # noqa: E402
 from storymem.testing.encoder import EncoderContract  # noqa: E402
 from storymem.testing.executor import ExecutorContract, StepWorker  # noqa: E402
+from storymem.testing.exporter import ExporterContract, film_cut  # noqa: E402
 from storymem.testing.fakes import DictStore, FakeBackbone, FakeBackboneSettings, FakeEncoder  # noqa: E402
 from storymem.testing.filters import FilterContract  # noqa: E402
 from storymem.testing.finisher import FinisherContract  # noqa: E402
@@ -63,6 +64,7 @@ __all__ = [
     "EncoderContract",
     "EventRecorder",
     "ExecutorContract",
+    "ExporterContract",
     "FakeBackbone",
     "FakeBackboneSettings",
     "FakeEncoder",
@@ -79,6 +81,7 @@ __all__ = [
     "StoreContract",
     "TransitionContract",
     "clips",
+    "film_cut",
     "frames",
     "graphs",
     "handover_of",

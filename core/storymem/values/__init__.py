@@ -7,8 +7,9 @@ from storymem.values.clip import Clip, Frames, VideoFormat, pixel_hash
 from storymem.values.files import FileRef
 from storymem.values.keyframe import QUALITY_SCORES, REFERENCE_POSITION, Keyframe, in_story_order
 from storymem.values.request import Handover, Mode, ShotRequest, Subject, mode_of
-from storymem.values.script import Entity, EntityKind, Scene, Shot, ShotOverrides, StoryScript
+from storymem.values.script import Entity, EntityKind, Line, Scene, Shot, ShotOverrides, StoryScript
 from storymem.values.storyboard import BoardShot, Storyboard
+from storymem.values.timeline import Edit, SpokenLine, Timeline, TimelineShot
 from storymem.values.work import ClipFile, MadeClip, Rejection, ShotOutcome, ShotRef, ShotTask
 
 __all__ = [
@@ -17,12 +18,14 @@ __all__ = [
     "BoardShot",
     "Clip",
     "ClipFile",
+    "Edit",
     "Entity",
     "EntityKind",
     "FileRef",
     "Frames",
     "Handover",
     "Keyframe",
+    "Line",
     "MadeClip",
     "Mode",
     "Rejection",
@@ -34,9 +37,12 @@ __all__ = [
     "ShotRequest",
     "ShotTask",
     "StoryScript",
+    "SpokenLine",
     "Storyboard",
     "Subject",
     "VideoFormat",
+    "Timeline",
+    "TimelineShot",
     "in_story_order",
     "mode_of",
     "pixel_hash",

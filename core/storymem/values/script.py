@@ -96,6 +96,18 @@ class ShotOverrides(_Model):
     backbone: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+class Line(_Model):
+    """One line of dialogue.
+
+    Attributes:
+        text: What is said.
+        speaker: Who says it: the id of an entity, or any name; empty if it does not matter.
+    """
+
+    text: Prompt
+    speaker: Annotated[str, AfterValidator(composed), StringConstraints(strip_whitespace=True, max_length=200)] = ""
+
+
 class Shot(_Model):
     """One shot.
 
@@ -108,6 +120,8 @@ class Shot(_Model):
         frames: Number of frames; None for the run's default.
         seed: Fixed seed, 0 .. 2**64-1; None derives one from the story seed and the id.
         overrides: Run settings changed for this shot alone.
+        narration: What a narrator says over the shot, before any dialogue; no backbone sees it.
+        dialogue: What is said in the shot, in order; no backbone sees it.
     """
 
     prompt: Prompt
@@ -118,6 +132,8 @@ class Shot(_Model):
     frames: Annotated[Count, Field(ge=1, le=100_000)] | None = None
     seed: Seed | None = None
     overrides: ShotOverrides = ShotOverrides()
+    narration: Text = ""
+    dialogue: tuple[Line, ...] = Field(default=(), strict=False)
 
     @field_validator("id")
     @classmethod

@@ -14,6 +14,8 @@ _SHOT_PARTS: dict[str, Callable[[Shot], Any]] = {
     "frames": lambda shot: shot.frames,
     "seed": lambda shot: shot.seed is not None,
     "overrides": lambda shot: shot.overrides != ShotOverrides(),
+    "narration": lambda shot: shot.narration,
+    "dialogue": lambda shot: shot.dialogue,
 }
 _SHOWN = 5
 

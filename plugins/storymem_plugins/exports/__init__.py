@@ -1,0 +1,1 @@
+"""The cut of a film in the forms of editing programs."""
