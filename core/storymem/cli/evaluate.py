@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Suites = Annotated[
     list[str] | None,
-    typer.Option("--suite", "-s", help="Metric or suite; may be repeated. storymem plugins lists them."),
+    typer.Option("--suite", "-s", help="Metric or suite, colour if not given; may be repeated."),
 ]
 Weights = Annotated[Path | None, typer.Option(help="Folder with the models' files, named as in the docs.")]
 Models = Annotated[

@@ -35,7 +35,7 @@ class Evaluator:
 
     Raises:
         PluginError: There is no such metric, or it is broken.
-        SettingsError: A role is unknown, or two suites mean different models by one role.
+        SettingsError: No suite has a model of such a role.
         MediaError: The cache cannot be opened.
     """
 

@@ -236,17 +236,16 @@ def _get_it(need: Need) -> str:
 
 
 def with_settings(needs: Mapping[str, Need], chosen: Mapping[str, Any]) -> dict[str, Need]:
-    """Return the needs with a user's choices by role: a plugin's name, or a table of settings with or without one.
+    """Return the needs with a user's choices for some of their roles.
 
-    Settings of the same plugin are merged; a setting that names a file replaces the one in the folder of weights.
+    A choice is a plugin's name, or a table of settings with or without the key ``name``. Settings of the same plugin
+    are merged; a setting that names a file replaces the one in the folder of weights.
 
     Raises:
-        SettingsError: There is no such role, or the choice is neither a name nor a table.
+        SettingsError: The choice is neither a name nor a table.
     """
     found = dict(needs)
     for role, choice in chosen.items():
-        if role not in needs:
-            raise SettingsError(f"{role}: no suite asked for has such a model; there are {', '.join(needs) or 'none'}")
         table = {"name": choice} if isinstance(choice, str) else choice
         if not isinstance(table, Mapping):
             raise SettingsError(f"{role}: give the name of an encoder plugin, or its settings as {role}.KEY=VALUE")
