@@ -267,13 +267,18 @@ def _add_known(host: PluginHost, module: object, owner: Owner) -> None:
         _known[owner] = [entry for entry in host.registry if entry.owner == owner]
 
 
-def program(arguments: list[str]) -> tuple[int, str]:
-    """Run the program inside this process; return its exit code and what it wrote to standard error."""
+def program(arguments: list[str], out: io.StringIO | None = None) -> tuple[int, str]:
+    """Run the program inside this process; return its exit code and what it wrote to standard error.
+
+    Args:
+        arguments: What follows its name.
+        out: Gets what it writes to standard output.
+    """
     from storymem.cli import ending
 
-    out, err = io.StringIO(), io.StringIO()
+    err = io.StringIO()
     with (
-        contextlib.redirect_stdout(out),
+        contextlib.redirect_stdout(out or io.StringIO()),
         contextlib.redirect_stderr(err),
         mock.patch.object(PluginHost, "_add", _add_known),
     ):

@@ -11,6 +11,7 @@ from typing import Any
 
 from storymem.errors import DamagedDatabase, DiskFull, RunStoreError, StoryMemError
 from storymem.store.schema import (
+    SQL_ERRORS,
     check_version,
     columns,
     expected_schema,
@@ -77,7 +78,7 @@ class Database:
         """
         try:
             return patiently(self._connection, self.path, query, parameters).fetchall()
-        except sqlite3.Error as error:
+        except SQL_ERRORS as error:
             raise read_error(error, self.path) from error
 
     def row(self, query: str, parameters: Parameters = ()) -> Any | None:
@@ -127,7 +128,7 @@ class Database:
             if sealed != seal(run, generation, content) or content != self._content():
                 raise self._damaged("its rows are not what was written")
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except SQL_ERRORS as error:
             raise read_error(error, self.path) from error
         except (ValueError, TypeError) as error:  # not one row in state, or text in a column of numbers
             raise self._damaged(str(error)) from error

@@ -6,7 +6,7 @@ only; the memory store's are chosen again by the next render.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -14,15 +14,18 @@ from pathlib import Path
 from storymem.errors import DamagedDatabase, RunStoreError
 from storymem.media.files import writing
 from storymem.store.database import Database
-from storymem.store.folder import DATABASE, OBJECTS, QUARANTINE, RunFolder, refuse_links
-from storymem.store.objects import FileRecord, ObjectStore, move_aside, reading, sync_folder
+from storymem.store.folder import DATABASE, OBJECTS, QUARANTINE, TEMPORARY, RunFolder, refuse_links
+from storymem.store.objects import FileRecord, ObjectStore, file_digest, move_aside, reading, sync_folder
 from storymem.store.runstore import RunStore
 from storymem.store.schema import columns
+from storymem.store.sidecars import FOLDER as TAKES
 from storymem.store.sidecars import RUN, Sidecar, Sidecars
 
 _LOST = "SELECT shot, number FROM takes WHERE master NOT IN (SELECT digest FROM objects) ORDER BY shot, number"
 #: The new database, until it is complete.
 _NEW = ".run.sqlite.new"
+#: Folders of a run that hold no readable names.
+_OURS = frozenset({OBJECTS, QUARANTINE, TEMPORARY, TAKES})
 #: What SQLite may have beside a database.
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
@@ -87,12 +90,14 @@ def _rebuild(folder: Path, why: str) -> Repaired:
         objects = ObjectStore(folder / OBJECTS, folder / QUARANTINE)
         objects.prepare(expected=any("objects" in note.rows for note in notes))
         files, found = _files(objects, notes)
+        shown = _shown(folder, {file.digest for file in files})
         new = folder / _NEW
         for path in _files_of(new):
             path.unlink()  # of a repair that was stopped
         with closing(Database(new, write=True, create=True)) as db:
             with db.transaction():
                 _fill(db, notes, files)
+                db.change_many("INSERT INTO published VALUES (?, ?)", shown)
                 lost = [f"shot {shot} take {number}" for shot, number in db.rows(_LOST)]
                 _drop_without_files(db)
             ((takes,),) = db.rows("SELECT count(*) FROM takes")
@@ -142,6 +147,19 @@ def _fill(db: Database, notes: Iterable[Sidecar], files: Iterable[FileRecord]) -
                 values = [tuple(row.get(name) for name in names) for row in rows]
                 db.change_many(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
     db.change_many("INSERT INTO objects VALUES (?, ?, ?, ?)", [astuple(file) for file in files])
+
+
+def _shown(folder: Path, known: set[str]) -> list[tuple[str, str]]:
+    """Return the readable names that the run had given: of files that are, byte for byte, stored ones."""
+    with reading(folder):
+        return list(_stored_names(folder, known))
+
+
+def _stored_names(folder: Path, known: set[str]) -> Iterator[tuple[str, str]]:
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and path.name not in _OURS]
+    files = sorted(path for inner in folders for path in inner.iterdir() if path.is_file() and not path.is_symlink())
+    digests = ((path, file_digest(path)) for path in files)
+    yield from ((path.relative_to(folder).as_posix(), digest) for path, digest in digests if digest in known)
 
 
 def _drop_without_files(db: Database) -> None:

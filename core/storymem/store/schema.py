@@ -67,6 +67,8 @@ SELECT digest FROM pictures WHERE id IN (SELECT id FROM keyframes UNION SELECT i
 #: What says nothing about the content of the file.
 _PASSING = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
                       sqlite3.SQLITE_PERM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY})  # fmt: skip
+#: What a damaged database raises; text of messages is decoded as well, and may be damaged.
+SQL_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 #: Seconds that SQLite itself waits for another program before it says that the database is busy.
 BUSY = 1.0
 
@@ -90,7 +92,7 @@ def open_for_writing(path: Path, create: bool = False) -> sqlite3.Connection:
         if create and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             # Made in one transaction: a crash leaves an empty file, which the next run fills.
             connection.executescript(f"BEGIN;{_script()}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
-    except sqlite3.Error as error:
+    except SQL_ERRORS as error:
         connection.close()
         raise read_error(error, path) from error
     return connection
@@ -104,32 +106,47 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """
     address = f"{path.resolve().as_uri()}?mode=ro"
     try:
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY)
         try:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return _looked_at(address)
         except sqlite3.OperationalError as error:
-            connection.close()
-            log = path.with_name(path.name + "-wal")
-            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY} or (
-                log.exists() and log.stat().st_size
-            ):
+            if not _only_locks_are_refused(error, path):
                 raise
-            # SQLite wants to make its lock files beside the database. In a folder that cannot be written nobody else
-            # writes either, so it can be told that nothing changes.
-            connection = sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None)
-        add_functions(connection)
-    except sqlite3.Error as error:
+        return _looked_at(f"{address}&immutable=1")
+    except SQL_ERRORS as error:
         raise read_error(error, path) from error
     except OSError as error:
         raise os_error(f"{path}: cannot be read now", error, RunStoreError) from error
+
+
+def _looked_at(address: str) -> sqlite3.Connection:
+    """Return a connection after a first look, with which SQLite begins."""
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY)
+    try:
+        add_functions(connection)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def read_error(error: sqlite3.Error, path: Path) -> RunStoreError:
+def _only_locks_are_refused(error: sqlite3.OperationalError, path: Path) -> bool:
+    """Whether all that SQLite lacks is a place for its lock files beside the database.
+
+    In a folder that cannot be written nobody else writes either, so it can be told that nothing changes: unless there
+    is a log, whose transactions it would not read then.
+    """
+    log = path.with_name(path.name + "-wal")
+    refused = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+    return refused and not (log.exists() and log.stat().st_size)
+
+
+def read_error(error: Exception, path: Path) -> RunStoreError:
     """Return why SQLite could not read a database: a passing error, or damage."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
         return RunStoreError(f"{path}: cannot be used: {error}; nothing was changed, try again")
-    return DamagedDatabase(f"{path}: cannot be used: {error}; storymem repair {path.parent} puts it right")
+    why = "it has text that is not text" if isinstance(error, UnicodeDecodeError) else error
+    return DamagedDatabase(f"{path}: cannot be used: {why}; storymem repair {path.parent} puts it right")
 
 
 @cache

@@ -111,7 +111,7 @@ class Sidecars:
             if chosen:
                 sync_folder(self.folder)
             # Not synced: should it be lost or empty after a power failure, the sidecars say the same.
-            _replace(self._generation, json.dumps({"run": db.run, "generation": db.generation}) + "\n", sync=False)
+            _replace(self._generation, _signed({"run": db.run, "generation": db.generation}), sync=False)
         except OSError as error:
             raise os_error(f"{self.folder}: cannot be written", error, RunStoreError) from error
 
@@ -122,17 +122,14 @@ class Sidecars:
             RunStoreError: It cannot be read now.
         """
         try:
-            plain = json.loads(self.path(name).read_bytes())
-            content, expected = plain["content"], plain["sha256"]
-            if _sum(content) != expected or content["name"] != name:
-                return None
-            return Sidecar(name, content["run"], content["generation"], content["rows"])
+            content = _checked(self.path(name).read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise os_error(f"{self.path(name)}: cannot be read", error, RunStoreError) from error
-        except (ValueError, KeyError, TypeError, RecursionError):
+        if content is None or content["name"] != name:
             return None
+        return Sidecar(name, content["run"], content["generation"], content["rows"])
 
     def read_all(self) -> Iterator[Sidecar]:
         """Yield the sidecars that are intact, in the order of their transactions."""
@@ -146,13 +143,14 @@ class Sidecars:
             RunStoreError: The note cannot be read now.
         """
         try:
-            plain = json.loads(self._generation.read_bytes())
-            return str(plain["run"]), int(plain["generation"])
+            noted = _checked(self._generation.read_bytes())
+        except FileNotFoundError:
+            noted = None
         except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                raise os_error(f"{self._generation}: cannot be read", error, RunStoreError) from error
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass  # damaged, or never written to the end: the sidecars know it as well
+            raise os_error(f"{self._generation}: cannot be read", error, RunStoreError) from error
+        if noted:
+            return noted["run"], noted["generation"]
+        # Lost, damaged, or never written to the end: the sidecars know it as well.
         newest = max(self.read_all(), key=lambda sidecar: sidecar.generation, default=None)
         return (newest.run, newest.generation) if newest else None
 
@@ -164,8 +162,7 @@ class Sidecars:
 
     def _write(self, db: Database, name: str) -> None:
         content = {"name": name, "run": db.run, "generation": db.generation, "rows": rows_of(db, name)}
-        text = json.dumps({"content": content, "sha256": _sum(content)}, ensure_ascii=False, indent=1)
-        _replace(self.path(name), text + "\n", sync=True)
+        _replace(self.path(name), _signed(content), sync=True)
 
 
 def rows_of(db: Database, name: str) -> Rows:
@@ -187,6 +184,21 @@ def _plain(rows: Rows) -> Rows:
     """Return rows as they come back from JSON."""
     plain: Rows = json.loads(json.dumps(rows))
     return plain
+
+
+def _signed(content: Mapping[str, Any]) -> str:
+    """Return plain data as JSON, with its checksum beside it."""
+    return json.dumps({"content": content, "sha256": _sum(content)}, ensure_ascii=False, indent=1) + "\n"
+
+
+def _checked(data: bytes) -> dict[str, Any] | None:
+    """Return what :func:`_signed` was given; None if the file is damaged."""
+    try:
+        plain = json.loads(data)
+        content: dict[str, Any] = plain["content"]
+        return content if _sum(content) == plain["sha256"] else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _sum(content: object) -> str:

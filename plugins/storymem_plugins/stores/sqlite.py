@@ -23,7 +23,7 @@ from storymem.errors import RunStoreError
 from storymem.interfaces import Keyframe, MemoryStore
 from storymem.interfaces.memory import picture_path
 from storymem.store.database import patiently, sqlite_error
-from storymem.store.schema import BUSY, open_for_reading, read_error
+from storymem.store.schema import BUSY, SQL_ERRORS, open_for_reading, read_error
 from storymem.store.seals import row_sum
 from storymem.values.files import FileRef
 from storymem_plugins.stores.matrix import EmbeddingMatrix, check_dimension, check_finite
@@ -84,7 +84,7 @@ class SqliteStore(MemoryStore):
                 connection.execute("PRAGMA cache_size=-256")  # KiB; see the run store's schema
                 if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     connection.executescript(_SCHEMA)
-            except sqlite3.Error:
+            except SQL_ERRORS:
                 connection.close()
                 raise
         return connection
@@ -229,7 +229,7 @@ class SqliteStore(MemoryStore):
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except SQL_ERRORS as error:
             raise read_error(error, self._folder / FILE) from error
 
 
