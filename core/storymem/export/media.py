@@ -17,8 +17,11 @@ from storymem.values.timeline import Timeline, TimelineShot
 
 #: 4:2:2 with 10 bits, profile 3 (HQ).
 PRORES = Codec("prores_ks", "yuv422p10le", "mov", ".mov", (("profile", "3"), ("vendor", "apl0")))
-#: 4:2:2 with 8 bits, any size from 256x120.
+#: 4:2:2 with 8 bits.
 DNXHR = Codec("dnxhd", "yuv422p", "mov", ".mov", (("profile", "dnxhr_hq"),))
+
+#: The smallest (width, height) that the encoder takes.
+DNXHR_LEAST = (256, 120)
 
 
 class MediaKind(StrEnum):
@@ -68,9 +71,16 @@ def with_media(timeline: Timeline, kind: MediaKind, store: RunStore, folder: Pat
         MediaKind.DNXHR: copy(DNXHR),
     }
     if kind in (MediaKind.PRORES, MediaKind.DNXHR):
+        _check_size(kind, timeline.size)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
     return replace(timeline, shots=tuple(ways[kind](shot) for shot in timeline.shots))
+
+
+def _check_size(kind: MediaKind, size: tuple[int, int]) -> None:
+    if kind is MediaKind.DNXHR and (size[0] < DNXHR_LEAST[0] or size[1] < DNXHR_LEAST[1]):
+        least, own = ("x".join(map(str, pair)) for pair in (DNXHR_LEAST, size))
+        raise MediaError(f"DNxHR begins at {least} pixels, and the film has {own}; use --media prores")
 
 
 def _encode(shot: TimelineShot, target: Path, codec: Codec, timeline: Timeline) -> None:

@@ -117,9 +117,11 @@ class _Writer:
             offset=self._time(edit.start),
             start=self._time(edit.source),
             duration=self._time(edit.length),
-            format=self._media_format,
             tcFormat="NDF",
         )
+        if self._rate != self._timeline.fps:
+            # Frames are repeated, or left out; the speed stays.
+            ET.SubElement(clip, "conform-rate", scaleEnabled="0", frameSampling="floor")
         at = {"start": self._time(edit.source), "duration": self._time(1)}
         if edit.shot.id in self._scenes:
             name = _line(self._timeline.scene_name(edit.shot.scene))
