@@ -99,7 +99,7 @@ def make_portraits(
     """
     wanted = portrait_script(script)
     require_free(folder, *_targets(wanted, folder))
-    session.with_policy(Apart()).render(wanted, folder, on_event, cancel).check()
+    session.with_policy(Apart(), decides=False).render(wanted, folder, on_event, cancel).check()
     made: dict[str, Path] = {}
     with open_run(folder, write=True, host=session.host) as run:
         for shot, target in zip(run.board, _targets(wanted, folder), strict=True):

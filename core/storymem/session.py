@@ -71,6 +71,7 @@ class Session:
         self.resolved: Resolved = resolve(layers, self.host.registry, suggest)
         self._instances = instances
         self._parent: Session | None = None
+        self._undeciding: frozenset[str] = frozenset()
         self._plugins: WorkerPlugins | None = None
         self._finishers: tuple[Finisher[Any], ...] | None = None
         self._policies: dict[str, MemoryPolicy[Any]] = {}
@@ -99,15 +100,20 @@ class Session:
             self._plugins.close()
             self._plugins = None
 
-    def with_policy(self, policy: MemoryPolicy[Any]) -> Session:
+    def with_policy(self, policy: MemoryPolicy[Any], decides: bool = True) -> Session:
         """Return a session that shares this one's plugins, weights included, and remembers by another policy.
 
         It lives no longer than this one, and closing it closes nothing of this one.
+
+        Args:
+            policy: The policy, as an object.
+            decides: Whether its runs could not be continued without it. Not so where no shot recalls anything.
         """
         other = Session(self.resolved.explicit, plugins=self.host)
         one = {**self._instances.one, "policy": policy}
         other._instances = replace(self._instances, one=one)
         other._parent = self
+        other._undeciding = frozenset() if decides else frozenset({"policy"})
         return other
 
     # -- rendering --------------------------------------------------------------------------------------------
@@ -299,7 +305,9 @@ class Session:
                 "base": str(base.resolve()),
                 "settings": to_json(self.resolved.explicit).decode(),
                 "plugins": json.dumps([str(path.resolve()) for path in self.host.files]),
-                "objects": json.dumps({k: v for k, v in objects.items() if k.split(".")[0] in _DECIDING}),
+                "objects": json.dumps(
+                    {k: v for k, v in objects.items() if k.split(".")[0] in _DECIDING - self._undeciding}
+                ),
             }
         )
 

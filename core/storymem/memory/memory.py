@@ -95,10 +95,7 @@ class Memory:
         found = self._read([position for position in wanted if position not in self._at_hand])
         if len(wanted) > _FEW and len(self._at_hand) + len(found) <= _AT_HAND:
             self._at_hand.update(found)
-        try:
-            return tuple((found.get(p) or self._at_hand.get(p, ()))[index] for p, index in places)
-        except IndexError as error:
-            raise RunStoreError("the memory store has lost keyframes while the run was using it; resume it") from error
+        return tuple((found.get(position) or self._at_hand[position])[index] for position, index in places)
 
     # -- what is visible --------------------------------------------------------------------------------------
 
@@ -127,8 +124,13 @@ class Memory:
             return {}
         given = [self._given[position] for position in positions]
         read = iter(self._store.view([packed[:ID].hex() for packed in given]))
-        counts = (len(packed) // ID - 1 for packed in given)
-        return {position: tuple(islice(read, count)) for position, count in zip(positions, counts, strict=True)}
+        found = {p: tuple(islice(read, len(packed) // ID - 1)) for p, packed in zip(positions, given, strict=True)}
+        # A store that lost one selection would shift the keyframes of all that follow.
+        if any(
+            "".join(k.id for k in found[p]) != packed[ID:].hex() for p, packed in zip(positions, given, strict=True)
+        ):
+            raise RunStoreError("the memory store has lost keyframes while the run was using it; resume it")
+        return found
 
 
 class _Seen(Sequence[Keyframe]):

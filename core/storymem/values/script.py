@@ -186,9 +186,7 @@ class StoryScript(_Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _check_entity_ids(self)
-        _check_shot_ids(self)
-        _check_shot_entities(self)
+        _check(self)
         return self
 
     def shot_id(self, scene: int, shot: int) -> str:
@@ -216,11 +214,23 @@ class StoryScript(_Model):
         except ValidationError as error:
             raise ScriptError(f"shot {shot_id}: {describe(error)}") from error
         scenes[i] = scenes[i].model_copy(update={"shots": tuple(shots)})
-        return self.model_copy(update={"scenes": tuple(scenes)})
+        made = self.model_copy(update={"scenes": tuple(scenes)})
+        try:
+            _check(made)
+        except ValueError as error:
+            raise ScriptError(f"shot {shot_id}: {error}") from error
+        return made
 
     def with_prompt(self, shot_id: str, prompt: str) -> Self:
         """Return the script with another prompt for one shot; raises as :meth:`with_shot`."""
         return self.with_shot(shot_id, prompt=prompt)
+
+
+def _check(script: StoryScript) -> None:
+    """Raise :class:`ValueError` unless ids and references between the parts of a script are in order."""
+    _check_entity_ids(script)
+    _check_shot_ids(script)
+    _check_shot_entities(script)
 
 
 def _check_entity_ids(script: StoryScript) -> None:
