@@ -11,7 +11,6 @@ from storymem.engine.accept import AcceptGate
 from storymem.errors import PluginError, SettingsError
 from storymem.interfaces import Backbone, Finisher, FrameFilter, ImageTextEncoder, KeyframeSelector, Plugin
 from storymem.plugin import Kind, PluginHost
-from storymem.plugin.kinds import INTERFACES
 from storymem.settings import PluginChoice, RunSettings
 
 PluginT = TypeVar("PluginT", bound=Plugin[Any])
@@ -128,8 +127,12 @@ class WorkerConfig:
         if plugin is None and choice is not None:
             plugin = host.build(kind, choice.name, choice.settings)
         if not isinstance(plugin, interface):
-            raise PluginError(f"{key}: {type(plugin).__name__} is not a {INTERFACES[kind].__name__}")
+            raise PluginError(f"{key}: {type(plugin).__name__} is not {_article(interface.__name__)}")
         return plugin
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
 
 
 def _filters(host: PluginHost, key: str, choices: Sequence[PluginChoice]) -> dict[str, FrameFilter[Any]]:

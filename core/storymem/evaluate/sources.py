@@ -17,10 +17,10 @@ from storymem.film.review import FinishedFilm
 from storymem.interfaces import FinishedShot
 from storymem.media.images import read_reference
 from storymem.plugin import PluginHost
+from storymem.runs import OpenRun, open_run
 from storymem.script.references import reference_path
 from storymem.script.services import read_script
 from storymem.store.folder import DATABASE
-from storymem.store.runstore import RunStore
 from storymem.values.clip import Frames
 from storymem.values.script import Scene, Shot, StoryScript
 from storymem.values.storyboard import Storyboard
@@ -46,8 +46,8 @@ def open_film(
         StoryMemError: There is nothing to evaluate: no such path, no clips, a script that cannot be read.
     """
     if (path / DATABASE).is_file():
-        with RunStore(path, write=False) as store:
-            yield _run(path, store)
+        with open_run(path, host=host) as run:
+            yield _run(path, run)
     elif path.is_dir():
         if script is None:
             raise ScriptError(f"{path}: a folder of clips needs its script; name it with --script")
@@ -59,9 +59,10 @@ def open_film(
         raise MediaError(f"{path}: does not exist; name a run folder, a folder of clips, or a film")
 
 
-def _run(path: Path, store: RunStore) -> ReadableFilm:
+def _run(path: Path, run: OpenRun) -> ReadableFilm:
+    store = run.store
     try:
-        return RunFilm(path, FinishedFilm(store))
+        return RunFilm(path, FinishedFilm(store, run.memory_store))
     except RunStoreError as error:
         script = store.meta("script")
         if script is None or not (path / "shots").is_dir():
@@ -96,7 +97,7 @@ class RunFilm:
 
     def references(self) -> Mapping[str, Sequence[Frames]]:
         """Return the run's reference images by entity."""
-        kept = {entity: self._film.kept(f"ref:{entity}") for entity in self.board.entities}
+        kept = {entity: self._film.references(entity) for entity in self.board.entities}
         return {entity: [keyframe.load() for keyframe in pictures] for entity, pictures in kept.items() if pictures}
 
 

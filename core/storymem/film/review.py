@@ -22,7 +22,7 @@ class FinishedFilm:
 
     Args:
         store: An open run store.
-        memory_store: The run's memory store, open; without it :meth:`kept` gives nothing.
+        memory_store: The run's memory store, open; without it there are no keyframes.
 
     Raises:
         RunStoreError: The folder was never rendered into, or shots are missing.
@@ -49,6 +49,13 @@ class FinishedFilm:
     def kept(self, shot: str) -> tuple[Keyframe, ...]:
         """Return the keyframes that a shot gives to memory, in the order of its clip."""
         return self._memory_store.of(self._current[shot].selection) if self._memory_store else ()
+
+    def references(self, entity: str) -> tuple[Keyframe, ...]:
+        """Return the reference images of an entity, in the script's order."""
+        found = self._store.references()
+        if found is None or self._memory_store is None:
+            return ()
+        return tuple(k for k in self._memory_store.of(found.key) if entity in k.entities)
 
     def _clip(self, take: Take, current: CurrentShot) -> Clip:
         clip = read_clip(verified(self._store.file_ref(take.master)), take.fps)
