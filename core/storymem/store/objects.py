@@ -188,6 +188,11 @@ class ObjectStore:
         with reading(self.folder):
             return self.folder.is_dir() and any(not path.is_dir() for path in self.folder.iterdir())
 
+    def stems(self) -> set[str]:
+        """Return the names of all files there, without suffixes: their digests, if they are whole."""
+        with reading(self.folder):
+            return {path.stem for path in self.folder.iterdir() if not path.is_dir()}
+
     def strays(self, known: set[str]) -> list[Path]:
         """Return files whose digest is not in ``known``. Folders are not ours."""
         with reading(self.folder):

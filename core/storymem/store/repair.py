@@ -90,7 +90,7 @@ def _rebuild(folder: Path, why: str) -> Repaired:
         objects = ObjectStore(folder / OBJECTS, folder / QUARANTINE)
         objects.prepare(expected=any("objects" in note.rows for note in notes))
         files, found = _files(objects, notes)
-        shown = _shown(folder, {file.digest for file in files})
+        shown = _shown(folder, objects.stems())
         new = folder / _NEW
         for path in _files_of(new):
             path.unlink()  # of a repair that was stopped

@@ -68,12 +68,13 @@ class RunStore:
             _require_database(folder)
         self._locked = RunFolder(folder) if write else None
         try:
-            last = self._sidecars.last()  # before the database: another process may be writing to both
+            noted = self._sidecars.noted()  # before the database: another process may be writing to both
+            last = noted or self._sidecars.newest()
             # An empty database beside files is not theirs: it would call all of them strays.
             self.db = Database(folder / DATABASE, write, create=write and last is None and not self.objects.any())
             self._require_newest(last)
             if self._locked is not None:
-                self._start(self._locked, last)
+                self._start(self._locked, noted)
         except BaseException:
             self._release()
             raise
@@ -88,9 +89,9 @@ class RunStore:
             f"put the right one there, or storymem repair {self.folder} rebuilds it from the files beside it"
         )
 
-    def _start(self, locked: RunFolder, last: tuple[str, int] | None) -> None:
+    def _start(self, locked: RunFolder, noted: tuple[str, int] | None) -> None:
         self.temporary = locked.new_temporary()
-        if last != (self.db.run, self.db.generation):  # new, or killed between a transaction and its notes
+        if noted != (self.db.run, self.db.generation):  # new, or killed between a transaction and its notes
             self._sidecars.write(self.db, self._sidecars.differing(self.db))
         known = set(self.files())
         self.objects.prepare(expected=bool(known))

@@ -136,8 +136,8 @@ class Sidecars:
         found = [sidecar for name in self.names() if (sidecar := self.read(name))]
         yield from sorted(found, key=lambda sidecar: (sidecar.generation, sidecar.name))
 
-    def last(self) -> tuple[str, int] | None:
-        """Return run and generation of the last transaction that is noted here; None if none is.
+    def noted(self) -> tuple[str, int] | None:
+        """Return run and generation of the last transaction after which every sidecar was written, if it is known.
 
         Raises:
             RunStoreError: The note cannot be read now.
@@ -145,12 +145,13 @@ class Sidecars:
         try:
             noted = _checked(self._generation.read_bytes())
         except FileNotFoundError:
-            noted = None
+            return None
         except OSError as error:
             raise os_error(f"{self._generation}: cannot be read", error, RunStoreError) from error
-        if noted:
-            return noted["run"], noted["generation"]
-        # Lost, damaged, or never written to the end: the sidecars know it as well.
+        return (noted["run"], noted["generation"]) if noted else None
+
+    def newest(self) -> tuple[str, int] | None:
+        """Return run and generation of the last transaction that any sidecar knows; None if there is none."""
         newest = max(self.read_all(), key=lambda sidecar: sidecar.generation, default=None)
         return (newest.run, newest.generation) if newest else None
 
