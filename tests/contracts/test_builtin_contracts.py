@@ -71,6 +71,7 @@ ELSEWHERE = {
     Kind.SCRIPT_PLANNER: {"llm", "embedded", "openai"},
     Kind.MEMORY_STORE: {"lancedb"},
     Kind.METRIC: {"storyworld"},
+    Kind.FINISHER: {"storyworld_upscale"},
 }
 
 
@@ -192,6 +193,7 @@ class TestFinishersWithOtherSettings(FinisherContract):
             ("interpolate", {"fps": 25}),
             ("interpolate", {"fps": 10, "mode": "blend"}),
             ("interpolate", {"fps": 60, "mode": "repeat"}),
+            ("colour_match", {"most": 1.0}),
         ],
         ids=str,
     )

@@ -1,4 +1,4 @@
-"""Train the upsampler on one processor core, and measure it against the large drawings beside Lanczos.
+"""Train the upsampler, and measure it against the large drawings beside Lanczos. One processor core is enough.
 
 python -m storymem_storyworld.train.upscale --out WEIGHTS
 """
@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -40,26 +41,44 @@ def upscaling_loss(shown: Tensor, truth: Tensor) -> Tensor:
     return error.abs().mean() + _EDGE_WEIGHT * edges
 
 
-def train(pairs: Pairs, seconds: float, batch: int, learning_rate: float) -> tuple[Upscaler, int]:
-    """Train a new network for so many seconds of processor time; return its average over steps, and their number."""
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and how to train.
+
+    Attributes:
+        seconds: Processor time, so that a busy machine makes it no shorter.
+        batch: Patches a step.
+        learning_rate: At its highest.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    seconds: float
+    batch: int
+    learning_rate: float
+    device: str = "cpu"
+
+
+def train(pairs: Pairs, settings: TrainingSettings) -> tuple[Upscaler, int]:
+    """Train a new network; return its average over the steps, and their number."""
     torch.manual_seed(0)
-    network, rng, patches = Upscaler(), random.Random(0), Patches(pairs)
+    device = torch.device(settings.device)
+    network, rng, patches = Upscaler().to(device), random.Random(0), Patches(pairs)
     average = copy.deepcopy(network)
-    optimizer = torch.optim.Adam(network.parameters(), learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
     began, steps = time.process_time(), 0
-    while (progress := (time.process_time() - began) / seconds) < 1:
+    while (progress := (time.process_time() - began) / settings.seconds) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * one_cycle(progress, warmup=0.05)
-        small, large = patches.batch(batch, rng)
+            group["lr"] = settings.learning_rate * one_cycle(progress, warmup=0.05)
+        small, large = (part.to(device) for part in patches.batch(settings.batch, rng))
         loss = upscaling_loss(network(small), large)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         follow(average, network, min(_AVERAGE, steps / (steps + 10)))
         steps += 1
-        if steps % 100 == 0:
-            log.info("step %d, %.0f %% of the time, loss %.4f", steps, 100 * progress, float(loss))
-    return average.eval(), steps
+        if steps % 50 == 0:
+            log.info("step %d, %.0f %% of the time, loss %.4f", steps, 100 * progress, float(loss.detach()))
+    return average.cpu().eval(), steps
 
 
 @torch.no_grad()
@@ -116,6 +135,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Processor time for training.")] = 900.0,
     batch: Annotated[int, typer.Option(help="Patches a step.")] = 8,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-3,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train the upsampler and measure it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -126,7 +146,7 @@ def main(
         known = draw_pairs(clips, _TRAIN_SEED)
         if pairs is not None:
             known.save(pairs)
-    network, steps = train(known, seconds, batch, learning_rate)
+    network, steps = train(known, TrainingSettings(seconds, batch, learning_rate, device))
     save_upscaler(network, out)
     found = {"pictures": len(known.truth), "processor_seconds": seconds, "steps": steps}
     scores = report(network, draw_pairs(test_clips, _TEST_SEED))

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 SCALE = 4
 _REACH = 2  # pixels on each side that bicubic interpolation looks at
-_WEIGHTS = "model.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ def save_upscaler(network: Upscaler, folder: Path) -> None:
     """Write a network to ``folder``, made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    save_file(tensors, folder / _WEIGHTS, {key: str(value) for key, value in asdict(network.size).items()})
+    save_file(tensors, folder / WEIGHTS_FILE, {key: str(value) for key, value in asdict(network.size).items()})
 
 
 def load_upscaler(folder: Path) -> Upscaler:
     """Read a network from ``folder``, ready to be used; its size follows from its weights."""
-    tensors = {name: value.float() for name, value in load_file(folder / _WEIGHTS).items()}
+    tensors = {name: value.float() for name, value in load_file(folder / WEIGHTS_FILE).items()}
     depth = sum(name.startswith("middle.") and name.endswith(".bias") for name in tensors)
     network = Upscaler(UpscalerSize(len(tensors["first.bias"]), depth))
     network.load_state_dict(tensors)
