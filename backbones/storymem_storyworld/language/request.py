@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from storymem.interfaces import Subject
+from storymem_storyworld.language.looks import colour_word, look_words
 from storymem_storyworld.language.understand import Concepts, understand
 
 
@@ -21,16 +22,26 @@ class ShotReading:
     Attributes:
         concepts: Of prompt and looks together, completed.
         missing: Names of characters that the shot lists and that no word could be understood for.
+        unpainted: Looks that are understood, but that the model was not trained to be told.
     """
+
+    def without_looks(self) -> ShotReading:
+        """For a model that takes looks from memory alone: the same shot with nothing told of them."""
+        told = [look_words(kind, look) for kind, look in self.concepts.looks.items()]
+        told += [f"{colour_word(colour)} {prop}" for prop, colour in self.concepts.prop_colours.items()]
+        return replace(self, concepts=replace(self.concepts, looks={}, prop_colours={}), unpainted=tuple(told))
 
     concepts: Concepts
     missing: tuple[str, ...] = ()
+    unpainted: tuple[str, ...] = ()
 
     def explanation(self) -> str:
         """What the model is told and what it is not, for people."""
         said = [self.concepts.caption() if self.concepts != Concepts().completed() else "nothing of this prompt"]
         if self.concepts.left_out:
             said.append(f"left out: {', '.join(self.concepts.left_out)}")
+        if self.unpainted:
+            said.append(f"these weights take looks from memory alone, not from: {', '.join(self.unpainted)}")
         if self.missing:
             said.append(f"WARNING: nobody understood for {', '.join(self.missing)} (the embedded model reads English)")
         return "; ".join(said)

@@ -234,5 +234,12 @@ def merged(films: Iterable[Measures]) -> Measures:
         names = dict.fromkeys(name for film in all_films for name in getattr(film, group))
         return {name: tuple(s for film in all_films for s in getattr(film, group).get(name, ())) for name in names}
 
-    plain = {item.name: joined(item.name) for item in fields(Measures) if item.name not in _GROUPED}
-    return Measures(**plain, **{group: grouped(group) for group in _GROUPED})
+    return Measures(
+        joined("identity_drift"),
+        joined("accessories"),
+        joined("presence"),
+        joined("place_drift"),
+        joined("accessory_drift"),
+        grouped("adherence"),
+        grouped("told"),
+    )
