@@ -14,7 +14,7 @@ from storymem_storyworld.clip.model import (
     save_clip,
     text_embeddings,
 )
-from storymem_storyworld.clip.stills import FAULTS, concept_words, half_cut, spoilt, still, text_ids
+from storymem_storyworld.clip.stills import FAULTS, TEXT_LENGTH, concept_words, half_cut, spoilt, still, text_ids
 from storymem_storyworld.draw.augment import blocky, blurred, softened
 from storymem_storyworld.draw.render import render
 from storymem_storyworld.train.clip import accuracy, train
@@ -67,8 +67,8 @@ def test_text_ids_are_the_tokenizers(tmp_path: Path) -> None:
     from storymem_storyworld.language.tokenizer import build_tokenizer
 
     words = concept_words(sample_spec(random.Random(1)), random.Random(1))
-    tokenizer = build_tokenizer(end_last=True, length=24)
-    ids = tokenizer(" ".join(words).replace("_", " "), padding="max_length", max_length=24)["input_ids"]
+    tokenizer = build_tokenizer(end_last=True, length=TEXT_LENGTH)
+    ids = tokenizer(" ".join(words).replace("_", " "), padding="max_length", max_length=TEXT_LENGTH)["input_ids"]
     assert text_ids([words])[0].tolist() == ids
 
 

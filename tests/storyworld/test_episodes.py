@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storymem_storyworld.language.looks import only, true_look
 from storymem_storyworld.language.understand import understand
 from storymem_storyworld.stories.episodes import (
     LONGEST_GAP,
@@ -23,6 +24,7 @@ episodes = st.builds(
     st.sampled_from(("plain", "varied")),
     st.sampled_from((1, 5)),
 )
+silent = episodes.filter(lambda episode: episode.tier != "told")
 several = settings(deadline=None, max_examples=40)
 
 
@@ -44,7 +46,7 @@ def test_nobody_stays_away_for_too_long(episode: Episode) -> None:
         assert all(later - earlier <= LONGEST_GAP for earlier, later in pairwise(positions))
 
 
-@given(episodes)
+@given(silent)
 @several
 def test_looks_and_places_stay_as_they_are(episode: Episode) -> None:
     for shot in episode.shots:
@@ -69,7 +71,7 @@ def test_a_shot_without_a_cut_begins_where_the_last_one_ended(episode: Episode) 
             assert actor.before == last.spec.actors[index].motion
 
 
-@given(episodes)
+@given(silent)
 @several
 def test_captions_tell_who_where_and_when_but_not_the_looks(episode: Episode) -> None:
     for shot in episode.shots:
@@ -77,6 +79,17 @@ def test_captions_tell_who_where_and_when_but_not_the_looks(episode: Episode) ->
         assert {kind for kind, _ in told.cast} == {actor.look.kind for actor in shot.spec.actors}
         assert (told.place, told.time, told.size) == (shot.spec.setting.kind, shot.spec.time, shot.spec.size)
         assert "scarf" not in shot.caption
+
+
+@given(st.integers(0, 10**6))
+@several
+def test_what_the_tier_told_tells_is_true_and_everything_new_is_told(seed: int) -> None:
+    for shot in sample_episode(seed, "told").shots:
+        told = understand(shot.caption)
+        for actor in shot.spec.actors:
+            look = told.look_of(actor.look.kind)
+            assert dict(look.items()).items() <= dict(true_look(actor.look).items()).items()
+            assert set(only(true_look(actor.look), actor.changed).items()) <= set(look.items())
 
 
 @given(st.integers(0, 10**6), st.sampled_from(sorted(TIERS)))

@@ -75,3 +75,32 @@ def test_every_shot_needs_a_reading() -> None:
 def test_what_a_prompt_does_not_tell_is_not_asked_for() -> None:
     summary = measure([Concepts()], true_readings()[:1]).summary()
     assert summary == {"adherence/pan": 1.0, "adherence/cast": 0.0}
+
+
+TELLING = [sample_episode(seed, "told") for seed in range(4)]
+TELLS = [[understand(shot.caption) for shot in episode.shots] for episode in TELLING]
+SHOWN = [[true_reading(shot.spec) for shot in episode.shots] for episode in TELLING]
+
+
+def test_told_looks_are_counted_by_what_memory_says() -> None:
+    summary = merged(measure(*film) for film in zip(TELLS, SHOWN, strict=True)).summary()
+    told = {name.removeprefix("told/"): value for name, value in summary.items() if name.startswith("told/")}
+    assert set(told) >= {"colour/first", "colour/later", "colour/against", "accessory/against", "binding"}
+    assert set(told.values()) == {1.0}
+
+
+def exchanged(reading: ClipReading) -> ClipReading:
+    kinds = list(reading.figures)
+    return replace(reading, figures=dict(zip(kinds, reversed(reading.figures.values()), strict=True)))
+
+
+def test_looks_on_the_wrong_character_are_not_obeyed() -> None:
+    films = (measure(told, [exchanged(one) for one in shown]) for told, shown in zip(TELLS, SHOWN, strict=True))
+    assert merged(films).summary()["told/binding"] < 0.6
+
+
+def test_two_of_one_kind_are_not_the_cast_that_was_told() -> None:
+    readings = true_readings()
+    figures = {kind: replace(figure, twice=True) for kind, figure in readings[0].figures.items()}
+    readings[0] = replace(readings[0], figures=figures)
+    assert measure(TOLD, readings).summary()["adherence/cast"] == pytest.approx(1 - 1 / len(EPISODE.shots))

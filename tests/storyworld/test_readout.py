@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from storymem_storyworld.draw.packing import accent_colour
 from storymem_storyworld.draw.render import render
 from storymem_storyworld.measure.metric import SHIPPED
 from storymem_storyworld.readout.read import (
@@ -21,10 +21,10 @@ from storymem_storyworld.readout.read import (
     true_reading,
 )
 from storymem_storyworld.readout.truth import truth_of
-from storymem_storyworld.train.readout import TrainingSettings, accents, reading_loss, train
+from storymem_storyworld.train.readout import TrainingSettings, earlier_readout, reading_loss, train
 from storymem_storyworld.train.readout_accuracy import accuracy
 from storymem_storyworld.train.readout_pool import mirrored, rendered_pool, training_specs
-from storymem_storyworld.world.sample import sample_colour, sample_look, sample_setting, sample_shot
+from storymem_storyworld.world.sample import doubled, sample_look, sample_setting, sample_shot
 from storymem_storyworld.world.spec import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
 
 CPU = torch.device("cpu")
@@ -63,11 +63,25 @@ def test_truth_is_laid_out_by_kind() -> None:
     assert [PANS[i] for i in truth.pan] == [spec.pan for spec in specs]
 
 
-def test_hats_and_scarves_are_looked_for_in_the_colour_that_they_are_drawn_in() -> None:
+def test_the_truth_counts_figures_of_one_kind() -> None:
     rng = random.Random(1)
-    outfits = [sample_colour(rng) for _ in range(50)]
-    expected = torch.tensor([accent_colour(outfit) for outfit in outfits])
-    torch.testing.assert_close(accents(torch.tensor(outfits)), expected)
+    alone = sample_shot(rng, sample_setting(rng), (sample_look(rng, "boy"),), "medium")
+    truth = truth_of([alone, doubled(rng, alone)], CPU)
+    assert truth.present[:, KINDS.index("boy")].tolist() == [1, 1]
+    assert truth.twice.sum(1).tolist() == [0, 1]
+    assert [true_reading(spec).figures["boy"].twice for spec in (alone, doubled(rng, alone))] == [False, True]
+
+
+def test_an_earlier_readout_goes_on_with_what_it_could_not_read(tmp_path) -> None:
+    now = Readout(SMALL)
+    save_readout(now, tmp_path)
+    stored = load_file(str(tmp_path / "model.safetensors"))
+    kept = now.figure_head[-1].weight.shape[0] - 13  # without colours of hat and scarf, and without counting
+    earlier = {n: v[:kept].clone() if n.startswith("figure_head.3") else v for n, v in stored.items()}
+    save_file(earlier, str(tmp_path / "model.safetensors"))
+    grown = earlier_readout(tmp_path).figure_head[-1]
+    torch.testing.assert_close(grown.weight[:kept], now.figure_head[-1].weight[:kept].half().float())
+    assert grown.weight[kept:].abs().sum() == 0
 
 
 def test_a_readout_learns_to_read_what_it_is_shown() -> None:

@@ -11,7 +11,7 @@ from storymem_storyworld.language.lexicon import verb_forms, vocabulary
 from storymem_storyworld.language.phrasing import varied_caption
 from storymem_storyworld.language.tokenizer import END, build_tokenizer, save_tokenizer
 from storymem_storyworld.language.tokenizer import vocabulary as token_ids
-from storymem_storyworld.language.understand import Concepts, model_prompt, understand, understand_story
+from storymem_storyworld.language.understand import Concepts, understand, understand_story
 from storymem_storyworld.world.sample import sample_spec
 
 
@@ -55,11 +55,6 @@ def test_every_caption_of_a_clip_means_the_same(seed: int) -> None:
 def test_a_verb_after_two_names_is_told_of_both() -> None:
     assert understand("The fox and the owl wave").cast == (("fox", "wave"), ("owl", "wave"))
     assert understand("The fox waves at the owl").cast == (("fox", "wave"), ("owl", ""))
-
-
-def test_the_model_is_told_full_sentences() -> None:
-    assert model_prompt("A kitten on the dunes") == "medium shot cat stands in desert by day"
-    assert model_prompt("Unheard-of words") == ""
 
 
 @given(st.text(max_size=200))

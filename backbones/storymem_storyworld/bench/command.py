@@ -24,7 +24,7 @@ def bench() -> None:
 def storyworld(  # noqa: PLR0913, PLR0917 - a command's options
     out: Annotated[Path, typer.Option(help="Report to write, .md; the numbers go beside it as .json.")],
     runs: Annotated[Path, typer.Option(help="Folder for the films; finished ones are not made again.")],
-    tier: Annotated[list[str] | None, typer.Option(help="easy, medium, hard or chain; may be repeated.")] = None,
+    tier: Annotated[list[str] | None, typer.Option(help="easy, medium, hard, told or chain; may be repeated.")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="Memory policies to compare; may be repeated.")] = None,
     stories: Annotated[int, typer.Option(min=1, help="Episodes a tier.")] = 8,
     portraits: Annotated[bool, typer.Option("--portraits", help="Begin with a portrait of each character.")] = False,

@@ -232,8 +232,13 @@ class Bench:
 
 
 _COLUMNS = (
-    "identity_drift", "accessories", "presence", "place_drift", "adherence/place", "adherence/motion",
-    "adherence/size", "adherence/cast", "handover_psnr", "seam_psnr", "colour_change", "colour_drift", "psnr",
+    "identity_drift", "accessories", "accessory_drift", "presence", "place_drift", "adherence/place",
+    "adherence/motion", "adherence/size", "adherence/cast", "handover_psnr", "seam_psnr", "colour_change",
+    "colour_drift", "psnr",
+)  # fmt: skip
+_TOLD = (
+    "told/colour", "told/colour/first", "told/colour/later", "told/colour/against", "told/accessory",
+    "told/accessory/first", "told/accessory/later", "told/accessory/against", "told/binding", "told/prop_colour",
 )  # fmt: skip
 
 
@@ -251,7 +256,7 @@ def _cell(value: float | None) -> str:
 
 
 def report(rows: Sequence[Row]) -> str:
-    """The rows as Markdown: one table of means, one of identity drift by recurrence gap."""
+    """The rows as Markdown: a table of means, one of identity drift by recurrence gap, one of told looks if any are."""
     measured = {name for row in rows for name in row.numbers if name.startswith("identity_drift/gap_")}
     gaps = sorted(measured, key=lambda name: int(name.split("_")[-1]))
     head = ("tier", "policy", "stories", "shots", "s a shot", "drift closed", *_COLUMNS)
@@ -261,10 +266,14 @@ def report(rows: Sequence[Row]) -> str:
         closed = _cell(closed_share(row, rows))
         lines.append("| " + " | ".join((*start, closed, *(_cell(row.numbers.get(n)) for n in _COLUMNS))) + " |")
     lines += ["", "Identity drift by shots since the last appearance:", ""]
-    lines += ["| tier | policy | " + " | ".join(name.split("gap_")[1].replace("_", "-") for name in gaps) + " |"]
-    lines.append("|" + "---|" * (2 + len(gaps)))
-    lines += [
-        f"| {row.tier} | {row.policy} | " + " | ".join(_cell(row.numbers.get(name)) for name in gaps) + " |"
-        for row in rows
-    ]
+    lines += _numbers_table(rows, gaps, [name.split("gap_")[1].replace("_", "-") for name in gaps])
+    if telling := [row for row in rows if any(name in row.numbers for name in _TOLD)]:
+        lines += ["", "Looks that the text tells, as seen:", ""]
+        lines += _numbers_table(telling, _TOLD, [name.removeprefix("told/") for name in _TOLD])
     return "\n".join(lines) + "\n"
+
+
+def _numbers_table(rows: Sequence[Row], names: Sequence[str], head: Sequence[str]) -> list[str]:
+    cells = [" | ".join(_cell(row.numbers.get(name)) for name in names) for row in rows]
+    lines = ["| tier | policy | " + " | ".join(head) + " |", "|" + "---|" * (2 + len(names))]
+    return lines + [f"| {row.tier} | {row.policy} | {some} |" for row, some in zip(rows, cells, strict=True)]

@@ -12,12 +12,13 @@ from torch import Tensor
 from storymem_storyworld.draw.augment import blocky, blurred
 from storymem_storyworld.draw.figures import SCALE
 from storymem_storyworld.draw.render import FRAME_HEIGHT
+from storymem_storyworld.language.looks import look_tokens, told_in_part
 from storymem_storyworld.language.tokenizer import END, vocabulary
 from storymem_storyworld.world.sample import sample_spec
 from storymem_storyworld.world.spec import FRAMES, SIZES, ClipSpec, actor_x, camera_x
 
 GOOD, POOR = 7.0, 1.5  # scores on the scale of 1 to 10 of aesthetic predictors
-TEXT_LENGTH = 24
+TEXT_LENGTH = 32
 _IDS = vocabulary(end_last=True)
 
 
@@ -45,9 +46,18 @@ def half_cut(spec: ClipSpec, rng: random.Random) -> ClipSpec:
     return replace(spec, actors=actors, props=())
 
 
-def concept_words(spec: ClipSpec, rng: random.Random, keep: float = 1.0) -> list[str]:
-    """Concept tokens of a clip, each part kept with this probability and the parts in random order if any may go."""
-    cast = [[actor.look.kind, *([actor.motion] if rng.random() < keep else [])] for actor in spec.actors]
+def concept_words(spec: ClipSpec, rng: random.Random, keep: float = 1.0, looks: float = 0.0) -> list[str]:
+    """Concept tokens of a clip, each part kept with this probability and the parts in random order if any may go.
+
+    Each attribute of a look is told with probability `looks`.
+    """
+    cast = [
+        [
+            *look_tokens(actor.look.kind, told_in_part(rng, actor, looks)),
+            *([actor.motion] if rng.random() < keep else []),
+        ]
+        for actor in spec.actors
+    ]
     parts = [*cast, [spec.size], [spec.setting.kind], [spec.time], *([prop.kind] for prop in spec.props)]
     if keep < 1.0:
         rng.shuffle(parts)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from storymem_storyworld.draw import sdf
-from storymem_storyworld.draw.heads import HeadFrame, draw_behind_head, draw_head
+from storymem_storyworld.draw.heads import HeadFrame, draw_behind_head, draw_hat, draw_head
 from storymem_storyworld.draw.motion import Pose
 from storymem_storyworld.draw.painter import INK, Canvas, Figure, constant, mixed, spread
 
@@ -26,7 +26,11 @@ _WIDE = {"bear": 1.25, "man": 1.12, "owl": 1.15, "robot": 1.1}
 
 @dataclass(frozen=True)
 class Paint:
-    """Colours (N, 3) and accessories (N,) of one group of characters of the same kind."""
+    """Colours (N, 3) and accessories (N,) of one group of characters of the same kind.
+
+    Attributes:
+        accent: Of a robot's lights and a girl's hair ties.
+    """
 
     coat: Tensor
     outfit: Tensor
@@ -35,6 +39,8 @@ class Paint:
     hat: Tensor
     scarf: Tensor
     pattern: Tensor
+    hat_colour: Tensor
+    scarf_colour: Tensor
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,8 @@ def _scarf(figure: Figure, paint: Paint) -> None:
     away = (1.0 - worn) * 9.0
     ring = sdf.ellipse(figure.u, figure.v - 0.485, 0.15, 0.055) + away
     tail = sdf.segment(figure.u, figure.v, 0.07, 0.47, 0.1, 0.3, 0.042) + away
-    figure.part(tail, mixed(paint.accent, 0.0, 0.12))
-    figure.part(ring, paint.accent)
+    figure.part(tail, mixed(paint.scarf_colour, 0.0, 0.12))
+    figure.part(ring, paint.scarf_colour)
 
 
 def _tail(figure: Figure, kind: str, facing: Tensor, coat: Tensor) -> None:
@@ -188,7 +194,8 @@ def draw_figure(canvas: Canvas, x: Tensor, y: Tensor, pixel: Tensor, kind: str, 
     _legs(figure, kind, pose, leg, shoe)
     _torso(figure, kind, paint)
     _scarf(figure, paint)
-    draw_head(figure, head, kind, paint.coat, paint.skin, paint.accent, paint.hat)
+    draw_head(figure, head, kind, paint.coat, paint.skin, paint.accent)
+    draw_hat(figure, head, paint.hat_colour, paint.hat)
     _arm(figure, kind, -1.0, pose.arm_left, sleeve, hand)
     _arm(figure, kind, 1.0, pose.arm_right, sleeve, hand)
     figure.onto(canvas)

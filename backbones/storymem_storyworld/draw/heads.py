@@ -216,27 +216,8 @@ def _hair(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, rx: float, r
     figure.part(shape, colour)
 
 
-def _hats(figure: Figure, head: HeadFrame, accent: Tensor, hat: Tensor) -> None:
-    u, v = head.u, head.v - 0.14
-    brim_side = torch.where(head.turn < -0.02, -1.0, 1.0)
-    away = {index: (1.0 - spread(hat == index).float()) * 9.0 for index in (1, 2, 3)}
-    dark = mixed(accent, 0.0, 0.3)
-    dome = torch.maximum(sdf.ellipse(u, v, 0.2, 0.15), -v)
-    figure.part(dome + away[1], accent)
-    figure.part(sdf.segment(u * brim_side, v, 0.05, 0.005, 0.27, 0.0, 0.022) + away[1], dark)
-    figure.part(sdf.box(u, v - 0.11, 0.13, 0.12, 0.02) + away[2], accent)
-    figure.mark(sdf.box(u, v - 0.035, 0.13, 0.03) + away[2], dark)
-    figure.part(sdf.box(u, v, 0.225, 0.022, 0.02) + away[2], accent)
-    knit = torch.maximum(sdf.ellipse(u, v + 0.01, 0.205, 0.17), -v)
-    figure.part(knit + away[3], accent)
-    figure.part(sdf.box(u, v - 0.005, 0.21, 0.035, 0.03) + away[3], mixed(accent, 1.0, 0.55))
-    figure.part(sdf.circle(u, v - 0.17, 0.055) + away[3], mixed(accent, 1.0, 0.55))
-
-
-def draw_head(
-    figure: Figure, head: HeadFrame, kind: str, coat: Tensor, skin: Tensor, accent: Tensor, hat: Tensor
-) -> None:
-    """Head, face, hair and hat; colours (N, 3), `hat` an index into HATS (N,)."""
+def draw_head(figure: Figure, head: HeadFrame, kind: str, coat: Tensor, skin: Tensor, accent: Tensor) -> None:
+    """Head, face and hair; colours (N, 3)."""
     if kind == "owl":
         _owl(figure, head, coat)
     elif kind == "robot":
@@ -245,4 +226,21 @@ def draw_head(
         _person(figure, head, kind, coat, skin)
     else:
         _muzzled(figure, head, kind, coat)
-    _hats(figure, head, accent, hat)
+
+
+def draw_hat(figure: Figure, head: HeadFrame, colour: Tensor, hat: Tensor) -> None:
+    """Each hat in its colour (N, 3); `hat` is an index into HATS (N,)."""
+    u, v = head.u, head.v - 0.14
+    brim_side = torch.where(head.turn < -0.02, -1.0, 1.0)
+    away = {index: (1.0 - spread(hat == index).float()) * 9.0 for index in (1, 2, 3)}
+    dark = mixed(colour, 0.0, 0.3)
+    dome = torch.maximum(sdf.ellipse(u, v, 0.2, 0.15), -v)
+    figure.part(dome + away[1], colour)
+    figure.part(sdf.segment(u * brim_side, v, 0.05, 0.005, 0.27, 0.0, 0.022) + away[1], dark)
+    figure.part(sdf.box(u, v - 0.11, 0.13, 0.12, 0.02) + away[2], colour)
+    figure.mark(sdf.box(u, v - 0.035, 0.13, 0.03) + away[2], dark)
+    figure.part(sdf.box(u, v, 0.225, 0.022, 0.02) + away[2], colour)
+    knit = torch.maximum(sdf.ellipse(u, v + 0.01, 0.205, 0.17), -v)
+    figure.part(knit + away[3], colour)
+    figure.part(sdf.box(u, v - 0.005, 0.21, 0.035, 0.03) + away[3], mixed(colour, 1.0, 0.55))
+    figure.part(sdf.circle(u, v - 0.17, 0.055) + away[3], mixed(colour, 1.0, 0.55))

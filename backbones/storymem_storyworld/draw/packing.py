@@ -13,6 +13,7 @@ from storymem_storyworld.draw.figures import SCALE
 from storymem_storyworld.draw.motion import Track
 from storymem_storyworld.draw.painter import constant
 from storymem_storyworld.draw.scenery import Ramp, ramp
+from storymem_storyworld.world.colours import Colour
 from storymem_storyworld.world.spec import (
     HATS,
     KINDS,
@@ -25,7 +26,6 @@ from storymem_storyworld.world.spec import (
     TRACKING,
     Actor,
     ClipSpec,
-    Colour,
     pan_velocity,
     walk_velocity,
 )  # fmt: skip
@@ -39,11 +39,11 @@ _INDEX = {
         ("prop", PROPS), ("size", SIZES), ("time", TIMES),
     )
 }  # fmt: skip
-_ABSENT = [-1.0] + [0.0] * 14 + [-1.0] + [0.0] * 4
+_ABSENT = [-1.0] + [0.0] * 14 + [-1.0] + [0.0] * 10
 
 
 def accent_colour(outfit: Colour) -> Colour:
-    """The colour of hat and scarf: the outfit's complement, strong and light enough to be seen."""
+    """The colour of lights and hair ties: the outfit's complement, strong and light enough to be seen."""
     hue, saturation, value = colorsys.rgb_to_hsv(*outfit)
     return colorsys.hsv_to_rgb((hue + 0.5) % 1.0, 0.45 + 0.4 * saturation, 0.6 + 0.35 * value)
 
@@ -54,7 +54,7 @@ def _actor_row(actor: Actor) -> list[float]:
         _INDEX["kind"][look.kind], *look.coat, *look.outfit, *accent_colour(look.outfit), look.skin,
         _INDEX["hat"][look.hat], float(look.scarf), _INDEX["pattern"][look.pattern],
         _INDEX["motion"][actor.motion], _INDEX["motion"].get(actor.before, -1), actor.phase,
-        actor.before_phase, actor.facing, actor.x,
+        actor.before_phase, actor.facing, actor.x, *look.hat_colour, *look.scarf_colour,
     ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def _clip_row(spec: ClipSpec) -> list[float]:
 
 @dataclass(frozen=True)
 class Batch:
-    """B clips: `clip` (B, 17) and `cast` (B, 2, 20), with names for their columns."""
+    """B clips: `clip` (B, 17) and `cast` (B, 2, 26), with names for their columns."""
 
     clip: Tensor
     cast: Tensor
@@ -133,7 +133,7 @@ class Batch:
         return self.cast[:, :, 0].long()
 
     def looks(self, slot: int) -> tuple[Tensor, ...]:
-        """Coat, outfit, skin, accent colours (B, 3); hat, scarf, pattern (B,)."""
+        """Coat, outfit, skin, accent colours (B, 3); hat, scarf, pattern (B,); hat and scarf colours (B, 3)."""
         row = self.cast[:, slot]
         return (
             row[:, 1:4],
@@ -143,6 +143,8 @@ class Batch:
             row[:, 11],
             row[:, 12],
             row[:, 13],
+            row[:, 20:23],
+            row[:, 23:26],
         )
 
     def track(self, slot: int) -> Track:

@@ -1,14 +1,17 @@
-"""The plain sentence that tells a clip: kind of characters, motions, place, time, shot size, camera, things.
+"""The plain sentence that tells a clip: characters and what is told of their looks, motions, place, time, size, things.
 
-Looks are never told: they must come from memory. Varied phrasings live in `phrasing.py`.
+How much of the looks it tells is up to who asks; nothing by default, so that they must come from memory. Varied
+phrasings live in `phrasing.py`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from storymem_storyworld.language.looks import ToldLook, colour_word, look_words
 from storymem_storyworld.language.phrasing import varied_caption
+from storymem_storyworld.world.colours import colour_name
 from storymem_storyworld.world.spec import ClipSpec
 
 SIZE_WORDS = {"wide": "wide shot", "medium": "medium shot", "close_up": "close up"}
@@ -23,31 +26,45 @@ PAN_WORDS = {"static": "", "left": "pan left", "right": "pan right"}
 
 def plain_caption(
     size: str,
-    cast: Sequence[tuple[str, str]],
+    cast: Sequence[tuple[str, str, ToldLook]],
     place: str,
     time: str,
-    props: Sequence[str] = (),
+    props: Sequence[tuple[str, str]] = (),
     pan: str = "static",
 ) -> str:
-    """Canonical caption; `cast` holds (kind, motion), left to right; empty concepts are left out."""
-    who = " and ".join(f"{kind} {MOTION_WORDS[motion]}" if motion else kind for kind, motion in cast)
+    """Canonical caption; empty concepts are left out.
+
+    Args:
+        size: One of SIZES or "".
+        cast: (kind, motion, look) of each character, left to right.
+        place: A kind of place or "".
+        time: One of TIMES or "".
+        props: (colour, kind) of each thing.
+        pan: One of PANS.
+    """
+    told = [f"{look_words(kind, look)} {MOTION_WORDS.get(motion, '')}".strip() for kind, motion, look in cast]
     parts = (
         SIZE_WORDS.get(size, ""),
-        who,
+        " and ".join(told),
         f"in {PLACE_WORDS.get(place, place)}" if place else "",
         TIME_WORDS.get(time, ""),
-        " ".join(f"with {prop}" for prop in props),
+        " ".join(f"with {colour_word(colour)} {prop}".replace("  ", " ") for colour, prop in props),
         PAN_WORDS.get(pan, ""),
     )
     return " ".join(part for part in parts if part)
 
 
-def canonical_caption(spec: ClipSpec) -> str:
-    """Canonical caption of a clip."""
-    cast = [(actor.look.kind, actor.motion) for actor in sorted(spec.actors, key=lambda actor: actor.x)]
-    return plain_caption(spec.size, cast, spec.setting.kind, spec.time, [prop.kind for prop in spec.props], spec.pan)
+def canonical_caption(spec: ClipSpec, told: Mapping[str, ToldLook] | None = None, things: bool = False) -> str:
+    """Canonical caption of a clip, with what is told of the looks of its kinds, and with `things` of its things."""
+    looks = told or {}
+    cast = [
+        (actor.look.kind, actor.motion, looks.get(actor.look.kind, ToldLook()))
+        for actor in sorted(spec.actors, key=lambda actor: actor.x)
+    ]
+    props = [(colour_name(prop.colour) if things else "", prop.kind) for prop in spec.props]
+    return plain_caption(spec.size, cast, spec.setting.kind, spec.time, props, spec.pan)
 
 
 def caption(spec: ClipSpec, rng: random.Random) -> str:
-    """The plain caption half of the time, else a varied one."""
+    """The plain caption half of the time, else a varied one; neither tells looks."""
     return canonical_caption(spec) if rng.random() < 0.5 else varied_caption(spec, rng)

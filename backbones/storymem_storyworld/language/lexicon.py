@@ -57,6 +57,16 @@ def phrases(concept: str) -> list[str]:
     return _words()["phrases"].get(concept, [])
 
 
+def colours(name: str) -> list[str]:
+    """All words and phrases for a colour."""
+    return _words()["colours"][name]
+
+
+def special(group: str) -> frozenset[str]:
+    """A group of words that end or spoil what is said of somebody: "parts", "ends", "silent"."""
+    return frozenset(_words()["special"][group])
+
+
 def ignored() -> list[str]:
     """Phrases that mean nothing although they contain words that would."""
     return _words()["special"]["ignored"]
@@ -72,4 +82,4 @@ def vocabulary() -> frozenset[str]:
     words = _words()
     known = {form for concept in words["nouns"] for form in nouns(concept)}
     known |= {form for motion in words["verbs"] for form in verbs(motion)}
-    return frozenset(known.union(*(words["phrases"].values())))
+    return frozenset(known.union(*words["phrases"].values(), *words["colours"].values()))

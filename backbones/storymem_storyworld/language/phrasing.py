@@ -1,14 +1,17 @@
 """Many ways to tell a clip: synonyms, word order and words that mean nothing here.
 
-What a varied caption tells is exactly what the plain one tells (`understand` reads the same concepts from both); looks
-are never told.
+What a varied caption tells is exactly what the plain one tells (`understand` reads the same concepts from both).
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
-from storymem_storyworld.world.spec import Actor, ClipSpec
+from storymem_storyworld.language import lexicon
+from storymem_storyworld.language.looks import ToldLook
+from storymem_storyworld.world.colours import colour_name
+from storymem_storyworld.world.spec import PEOPLE, Actor, ClipSpec
 
 _SIZES = {
     "wide": ("Wide shot", "Wide-angle shot", "Long shot", "Establishing shot", "Full shot"),
@@ -69,6 +72,9 @@ _PROPS = {
     "flower": ("with a flower", "beside a sunflower"),
     "stool": ("with a stool", "next to a chair"),
 }
+_HATS = {"cap": ("cap", "baseball cap", "beret"), "top_hat": ("hat", "top hat"), "beanie": ("woolly hat", "beanie")}
+_OUTFITS = ("shirt", "jacket", "sweater", "dress", "outfit", "robe")
+_PATTERNS = {"plain": "unpatterned", "stripes": "striped", "dots": "polka-dot"}
 _PANS = {"left": ("The camera pans left", "Pan left"), "right": ("The camera pans right", "Pan right")}
 _MOODS = (
     "calm", "gentle", "playful", "quiet", "cinematic", "warm", "nostalgic", "tense", "dreamy", "whimsical", "hopeful",
@@ -79,31 +85,71 @@ _NOISE = (
 )  # fmt: skip
 
 
-def _who(actor: Actor, rng: random.Random) -> str:
+def _colour(name: str, rng: random.Random) -> str:
+    return rng.choice(lexicon.colours(name)[:3]) if name else ""
+
+
+def _clothes(told: ToldLook, rng: random.Random) -> list[str]:
+    """What a character wears, as phrases without their preposition."""
+    found: list[list[str]] = []
+    if told.outfit or told.pattern:
+        found.append(["a", _colour(told.outfit, rng), _PATTERNS.get(told.pattern, ""), rng.choice(_OUTFITS)])
+    if told.hat not in ("", "none"):
+        found.append(["a", _colour(told.hat_colour, rng), rng.choice(_HATS[told.hat])])
+    if told.scarf == "worn":
+        found.append(["a", _colour(told.scarf_colour, rng), "scarf"])
+    rng.shuffle(found)
+    return [" ".join(word for word in words if word) for words in found]
+
+
+def _bare(told: ToldLook) -> str:
+    bare = [f"no {worn}" for worn in ("hat", "scarf") if getattr(told, worn) == "none"]
+    return f"with {' and '.join(bare)}" if bare else ""
+
+
+def _who(actor: Actor, told: ToldLook, rng: random.Random) -> str:
+    kind = actor.look.kind
     article = rng.choice(("a", "the", "our", "this"))
     mood = rng.choice(("", "", *_MOODS[:4]))
-    words = (article, mood, rng.choice(_KINDS[actor.look.kind]), rng.choice(_MOTIONS[actor.motion]))
+    coat = _colour(told.coat, rng)
+    coat = f"{coat}-haired" if coat and kind in PEOPLE else coat
+    clothes = _clothes(told, rng)
+    dressed = f"{rng.choice(('in', 'wearing', 'with'))} {' and '.join(clothes)}" if clothes else ""
+    words = (article, mood, coat, rng.choice(_KINDS[kind]), dressed, _bare(told), rng.choice(_MOTIONS[actor.motion]))
     return " ".join(word for word in words if word)
 
 
-def _pieces(spec: ClipSpec, rng: random.Random) -> tuple[str, str, str, list[str]]:
+def _thing(spec: ClipSpec, coloured: bool, rng: random.Random) -> str:
+    """Things beside the characters; a coloured one by its plain name."""
+    words = [
+        f"with a {_colour(colour_name(prop.colour), rng)} {prop.kind}" if coloured else rng.choice(_PROPS[prop.kind])
+        for prop in spec.props
+    ]
+    return " ".join(words)
+
+
+def _pieces(
+    spec: ClipSpec, rng: random.Random, told: Mapping[str, ToldLook], things: bool
+) -> tuple[str, str, str, list[str]]:
     cast = sorted(spec.actors, key=lambda actor: actor.x)
     joint = rng.choice((" and ", " while ", ", "))
-    who = joint.join(_who(actor, rng) for actor in cast)
+    who = joint.join(_who(actor, told.get(actor.look.kind, ToldLook()), rng) for actor in cast)
     where = rng.choice(_PLACES[spec.setting.kind]) + " " + rng.choice(_TIMES[spec.time])
-    things = " ".join(rng.choice(_PROPS[prop.kind]) for prop in spec.props)
+    thing = _thing(spec, things, rng)
     extras = [rng.choice(_PANS[spec.pan])] if spec.pan in _PANS else []
     noise = rng.choices((0, 1, 2), (3, 2, 1))[0]
     extras += [f"{rng.choice(_MOODS)} mood".capitalize()] if noise else []
     extras += [", ".join(rng.sample(_NOISE, noise)).capitalize()] if noise else []
-    return who, where, things, extras
+    return who, where, thing, extras
 
 
-def varied_caption(spec: ClipSpec, rng: random.Random) -> str:
-    """Tell a clip in one of many ways."""
+def varied_caption(
+    spec: ClipSpec, rng: random.Random, told: Mapping[str, ToldLook] | None = None, things: bool = False
+) -> str:
+    """Tell a clip in one of many ways; `told` and `things` as for `canonical_caption`."""
     size = rng.choice(_SIZES[spec.size])
-    who, where, things, extras = _pieces(spec, rng)
-    thing = f" {things}" if things else ""
+    who, where, beside, extras = _pieces(spec, rng, told or {}, things)
+    thing = f" {beside}" if beside else ""
     if not who:
         line = f"{size}: an empty view {where}{thing}."
     else:

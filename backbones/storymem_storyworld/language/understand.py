@@ -7,10 +7,13 @@ prompts of a story in order and carries on what is not said again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from storymem_storyworld.language import lexicon
 from storymem_storyworld.language.caption import plain_caption
-from storymem_storyworld.language.concepts import PANS, PRONOUNS, tokens
+from storymem_storyworld.language.concepts import PANS, PRONOUNS, pieces
+from storymem_storyworld.language.looks import LookReader, Piece, ToldLook, colour_word
+from storymem_storyworld.world.colours import COLOURS
 from storymem_storyworld.world.spec import KINDS, MOTIONS, PLACES, PROPS, SIZES, TIMES
 
 MAX_CAST = 2
@@ -23,6 +26,9 @@ class Concepts:
     Attributes:
         cast: (kind, motion) of at most two characters in the order in which they are named; motion may be "".
         pan: "left", "right" or "static".
+        looks: What is told of the look of each kind that is named, whether or not it is in the cast.
+        prop_colours: Colour of each kind of thing, where told.
+        left_out: What was said and means nothing here, as phrases.
     """
 
     cast: tuple[tuple[str, str], ...] = ()
@@ -31,10 +37,19 @@ class Concepts:
     size: str = ""
     props: tuple[str, ...] = ()
     pan: str = "static"
+    looks: dict[str, ToldLook] = field(default_factory=dict)
+    prop_colours: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def caption(self) -> str:
         """The plain sentence for what was found."""
-        return plain_caption(self.size, self.cast, self.place, self.time, self.props, self.pan)
+        cast = [(kind, motion, self.look_of(kind)) for kind, motion in self.cast]
+        props = [(self.prop_colours.get(prop, ""), prop) for prop in self.props]
+        return plain_caption(self.size, cast, self.place, self.time, props, self.pan)
+
+    def look_of(self, kind: str) -> ToldLook:
+        """What is told of a kind's look."""
+        return self.looks.get(kind, ToldLook())
 
     def completed(self) -> Concepts:
         """With what a plain sentence always tells: whoever does nothing stands, in a medium shot by day."""
@@ -71,16 +86,30 @@ def _cast(found: list[str]) -> tuple[tuple[str, str], ...]:
     return tuple(cast)
 
 
-def model_prompt(prompt: str) -> str:
-    """A free prompt as the plain sentence that the embedded model was trained on; "" if nothing is understood."""
-    concepts = understand(prompt)
-    return concepts.completed().caption() if concepts != Concepts() else ""
+def _left_out(found: list[Piece], lost: Sequence[str]) -> tuple[str, ...]:
+    """Words without meaning, those that stand together as one phrase, with colours that nothing was found for."""
+    phrases: list[list[str]] = [[]]
+    missing = list(lost)
+    for piece, known in found:
+        word = colour_word(piece) if known and piece in COLOURS else piece
+        if known and piece in missing:
+            missing.remove(piece)
+            phrases.append([word])
+        elif not known and (piece[0].isalnum() and piece not in lexicon.special("silent") | lexicon.special("ends")):
+            phrases[-1].append(word)
+        elif not known and piece == "-":
+            continue
+        else:
+            phrases.append([])
+    return tuple(dict.fromkeys(" ".join(words) for words in phrases if words))
 
 
 def understand(prompt: str) -> Concepts:
     """Read a prompt; never fails, whatever the text."""
-    found = tokens(prompt, pronouns=True)
+    said = pieces(prompt)
+    found = [piece for piece, known in said if known]
     props = tuple(dict.fromkeys(token for token in found if token in PROPS))[:1]
+    read = LookReader(said)
     return Concepts(
         cast=_cast(found),
         place=_first(found, PLACES),
@@ -88,6 +117,9 @@ def understand(prompt: str) -> Concepts:
         size=_first(found, SIZES),
         props=props,
         pan=_first(found, PANS).removeprefix("pan_") or "static",
+        looks={kind: told for kind, told in read.looks.items() if told.items()},
+        prop_colours={prop: read.props[prop] for prop in props if prop in read.props},
+        left_out=_left_out(said, read.lost),
     )
 
 
@@ -100,6 +132,10 @@ def understand_story(prompts: Sequence[str]) -> list[Concepts]:
             last = read[-1]
             cast = concepts.cast or tuple((kind, "") for kind, _ in last.cast)
             place, time = concepts.place or last.place, concepts.time or last.time
-            concepts = replace(concepts, cast=cast, place=place, time=time)
+            looks = {kind: concepts.look_of(kind).completed_by(last.look_of(kind)) for kind, _ in cast}
+            told = {kind: look for kind, look in looks.items() if look.items()}
+            concepts = replace(
+                concepts, cast=cast, place=place, time=time, looks={**last.looks, **concepts.looks, **told}
+            )
         read.append(concepts)
     return read

@@ -34,11 +34,14 @@ class StoryworldMetric(Metric[ReadoutSettings]):
 
     - ``identity_drift``: mean absolute RGB difference (0 to 1) of a character from its first appearance.
     - ``accessories``: share of hat, scarf and pattern that are those of the first appearance.
+    - ``accessory_drift``: mean absolute RGB difference of hat and scarf from the first appearance, where worn.
     - ``presence``: share of due appearances in which the character is seen.
     - ``place_drift``: mean absolute palette difference (0 to 1) of a place from its first appearance.
     - ``adherence/...``: share of shots (for motion: of characters) that show what the prompt tells.
 
-    Each of the first four also by recurrence gap, such as ``identity_drift/gap_4_7``.
+    - ``told/...``: share of told looks that are seen; see `metrics.Measures`.
+
+    Each of the first five also by recurrence gap, such as ``identity_drift/gap_4_7``.
     """
 
     def __init__(self, settings: ReadoutSettings | None = None) -> None:

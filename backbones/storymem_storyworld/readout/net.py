@@ -18,9 +18,10 @@ from torch.nn import functional
 
 from storymem_storyworld.world.spec import HATS, KINDS, MOTIONS, PANS, PATTERNS, PLACES, PROPS, SIZES, TIMES
 
-_COPIED = ("coat", "outfit")  # what the first attention maps of a figure look for
-_SEEN = ("hat_colour", "scarf_colour")  # and the next; not corrected, so that looking there is the only way to know
-_FIGURE_PARTS = {"present": 1, "hat": len(HATS), "scarf": 1, "pattern": len(PATTERNS)} | dict.fromkeys(_COPIED, 6)
+_COPIED = ("coat", "outfit", "hat_colour", "scarf_colour")  # what the first attention maps of a figure look for
+_FIGURE_PARTS = (
+    {"present": 1, "hat": len(HATS), "scarf": 1, "pattern": len(PATTERNS)} | dict.fromkeys(_COPIED, 6) | {"twice": 1}
+)
 _PROP_PARTS = {"present": 1, "colour": 6}
 _SCENE_PARTS = {"place": len(PLACES), "palettes": 2 * len(PLACES), "time": len(TIMES), "size": len(SIZES)}
 _REACH = 6  # cells of stride 2 that content may shift between two frames
@@ -51,8 +52,8 @@ class Answers:
     """Raw outputs for B clips of T frames; logits, except colours and palettes in [0, 1].
 
     Attributes:
-        figures: By part, (B, T, 13, ·): present, coat, outfit, hat, scarf, pattern of each kind; hat_colour and
-            scarf_colour, which mean something only where they are worn.
+        figures: By part, (B, T, 13, ·): present, twice (there are two of them), coat, outfit, hat, scarf, pattern
+            of each kind; hat_colour and scarf_colour, which mean something only where they are worn.
         props: By part, (B, T, 6, ·): present, colour of each thing.
         scene: By part, (B, T, ·): place, palette, time, size.
         motion: (B, 13, 9), for each kind.
@@ -274,8 +275,7 @@ class Readout(nn.Module):
     def _figures(self, answers: Tensor, seen: Tensor) -> dict[str, Tensor]:
         """Parts of each kind, from answers (B, T, 13, width) and colours (B, T, 13, maps, 3)."""
         parts = _split(self.figure_head(answers), _FIGURE_PARTS)
-        copied = {name: _copied(seen[..., i, :], parts[name]) for i, name in enumerate(_COPIED)}
-        return parts | copied | {name: seen[..., i, :].float() for i, name in enumerate(_SEEN, len(_COPIED))}
+        return parts | {name: _copied(seen[..., i, :], parts[name]) for i, name in enumerate(_COPIED)}
 
     def _props(self, answers: Tensor, seen: Tensor) -> dict[str, Tensor]:
         parts = _split(self.prop_head(answers), _PROP_PARTS)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from storymem_storyworld.readout.net import Answers, Readout, ReadoutConfig
+from storymem_storyworld.world.colours import Colour
 from storymem_storyworld.world.spec import (
     HATS,
     KINDS,
@@ -24,8 +25,8 @@ from storymem_storyworld.world.spec import (
     PROPS,
     SIZES,
     TIMES,
+    Actor,
     ClipSpec,
-    Colour,
 )
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "over_clip",
     "read_clips",
     "save_readout",
+    "stored_config",
     "true_reading",
 ]
 
@@ -47,7 +49,13 @@ READ_EVERY = 2  # of a clip's frames, one in so many is read
 
 @dataclass(frozen=True)
 class FigureReading:
-    """What is seen of one character: its presence in [0, 1], its look and motion."""
+    """What is seen of one kind of character.
+
+    Attributes:
+        presence: In [0, 1].
+        hat_colour, scarf_colour: Mean something only where they are worn.
+        twice: Whether there are two of this kind.
+    """
 
     presence: float
     coat: Colour
@@ -56,6 +64,9 @@ class FigureReading:
     scarf: bool
     pattern: str
     motion: str
+    hat_colour: Colour
+    scarf_colour: Colour
+    twice: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,9 @@ def _figure(answers: Answers, clip: int, kind: int) -> FigureReading:
         scarf=bool(look["scarf"] > 0),
         pattern=PATTERNS[int(look["pattern"].argmax())],
         motion=MOTIONS[int(answers.motion[clip, kind].argmax())],
+        hat_colour=_rgb(look["hat_colour"]),
+        scarf_colour=_rgb(look["scarf_colour"]),
+        twice=bool(look["twice"] > 0),
     )
 
 
@@ -129,13 +143,16 @@ def _clip(answers: Answers, clip: int) -> ClipReading:
     )
 
 
+def _true_figure(actor: Actor, twice: bool) -> FigureReading:
+    look = actor.look
+    worn = look.hat, look.scarf, look.pattern
+    return FigureReading(1.0, look.coat, look.outfit, *worn, actor.motion, look.hat_colour, look.scarf_colour, twice)
+
+
 def true_reading(spec: ClipSpec) -> ClipReading:
     """What a perfect network would read from a clip's own render."""
-    figures = {
-        look.kind: FigureReading(1.0, look.coat, look.outfit, look.hat, look.scarf, look.pattern, actor.motion)
-        for actor in spec.actors
-        for look in (actor.look,)
-    }
+    kinds = [actor.look.kind for actor in spec.actors]
+    figures = {actor.look.kind: _true_figure(actor, kinds.count(actor.look.kind) > 1) for actor in spec.actors}
     place, props = spec.setting, {prop.kind: prop.colour for prop in spec.props}
     return ClipReading(figures, props, place.kind, place.palette, spec.time, spec.size, spec.pan)
 
@@ -161,12 +178,17 @@ def save_readout(readout: Readout, folder: Path) -> None:
     save_file(weights, str(folder / "model.safetensors"))
 
 
+def stored_config(folder: Path) -> ReadoutConfig:
+    """The sizes of the network in a folder that `save_readout` wrote."""
+    stored = json.loads((folder / "config.json").read_text())
+    return ReadoutConfig(**stored | {"channels": tuple(stored["channels"])})
+
+
 def load_readout(folder: Path, device: torch.device | str = "cpu") -> Readout:
     """Load what `save_readout` wrote, in float32, ready to read."""
     from safetensors.torch import load_file
 
-    stored = json.loads((folder / "config.json").read_text())
-    readout = Readout(ReadoutConfig(**stored | {"channels": tuple(stored["channels"])}))
+    readout = Readout(stored_config(folder))
     weights = load_file(str(folder / "model.safetensors"))
     readout.load_state_dict(weights)
     return readout.to(device).eval()

@@ -18,14 +18,19 @@ class Truth:
 
     Attributes:
         present: (B, 13), 1 for each kind of character in the clip.
-        coat, outfit: (B, 13, 3); hat, pattern, motion: indices (B, 13); scarf: (B, 13). Zero where absent.
+        twice: (B, 13), 1 for each kind of which there are two.
+        coat, outfit, hat_colour, scarf_colour: (B, 13, 3); hat, pattern, motion: indices (B, 13); scarf:
+            (B, 13). Zero where absent.
         prop: (B, 6), 1 for the thing in the clip; prop_colour: (B, 6, 3).
         place, time, size, pan: indices (B,); palette: (B, 2).
     """
 
     present: Tensor
+    twice: Tensor
     coat: Tensor
     outfit: Tensor
+    hat_colour: Tensor
+    scarf_colour: Tensor
     hat: Tensor
     scarf: Tensor
     pattern: Tensor
@@ -47,6 +52,12 @@ def _by_kind(index: Tensor, values: Tensor, kinds: int) -> Tensor:
     return spread[:, :kinds]
 
 
+def _twice(kind: Tensor) -> Tensor:
+    """(B, 13), from the kinds (B, 2) in a clip's slots; -1 is nobody."""
+    counts = sum(torch.nn.functional.one_hot(slot.clamp(min=0), len(KINDS)) * (slot >= 0)[:, None] for slot in kind.T)
+    return (torch.as_tensor(counts) > 1).float()
+
+
 def truth_of(specs: Sequence[ClipSpec], device: torch.device) -> Truth:
     """The targets of these clips."""
     batch: Batch = pack(specs, device)
@@ -55,8 +66,11 @@ def truth_of(specs: Sequence[ClipSpec], device: torch.device) -> Truth:
     ones = torch.ones(len(specs), 1, 1, device=device)
     return Truth(
         present=cast[..., 0],
+        twice=_twice(batch.kind),
         coat=cast[..., 1:4],
         outfit=cast[..., 4:7],
+        hat_colour=cast[..., 20:23],
+        scarf_colour=cast[..., 23:26],
         hat=cast[..., 11].long(),
         scarf=cast[..., 12],
         pattern=cast[..., 13].long(),

@@ -1,19 +1,23 @@
 """Stories of the storyworld: who is where in which shot, with characters and places that leave and come back.
 
 An episode fixes everything: each shot's clip spec, caption and entities. The truth of an episode is rebuilt from its
-tier, split and seed alone. Training and test episodes never share a seed. Knows nothing about pictures.
+tier, split and seed alone. Captions tell no looks but in the tier "told", where each attribute is told half of the
+time, and where halfway through the story everybody's look changes, which is told in every shot from there. Training
+and test episodes never share a seed. Knows nothing about pictures.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from storymem_storyworld.language.caption import canonical_caption
+from storymem_storyworld.language.looks import changed_look, told_in_part
 from storymem_storyworld.language.phrasing import varied_caption
-from storymem_storyworld.world.sample import sample_colour, sample_look, sample_setting, sample_shot
+from storymem_storyworld.world.colours import Colour, sample_colour
+from storymem_storyworld.world.sample import sample_look, sample_setting, sample_shot
 from storymem_storyworld.world.spec import (
     FRAMES,
     INDOOR,
@@ -22,8 +26,8 @@ from storymem_storyworld.world.spec import (
     OUTDOOR,
     PROPS,
     TIMES,
+    Actor,
     ClipSpec,
-    Colour,
     Look,
     Setting,
     actor_x,
@@ -56,7 +60,9 @@ TIERS = {
     "easy": Tier((6, 12), 2, 2, 1),
     "medium": Tier((15, 22), 4, 3, 2),
     "hard": Tier((44, 50), 7, 5, 3),
+    "told": Tier((6, 12), 2, 2, 1),
 }
+_TELLS = 0.5  # how often a caption of the tier "told" tells an attribute of a look, or a thing's colour
 
 
 @dataclass(frozen=True)
@@ -259,19 +265,47 @@ def sample_episode(
     looks = {f"the {kind}": sample_look(rng, kind) for kind in rng.sample(KINDS, size.characters)}
     places = _place_ids(rng, size.places)
     things = {f"the {kind}": (kind, sample_colour(rng)) for kind in rng.sample(PROPS, size.things)}
-    made: list[EpisodeShot] = []
+    made: list[tuple[int, int, ClipSpec, bool, tuple[str, ...]]] = []
     drawn = rng.randint(*size.shots)
     plan = _plan(rng, shots or drawn, tuple(looks), tuple(places), tuple(things))
     for number, scene in enumerate(plan):
         thing = things.get(scene.thing)
         specs = _scene_specs(rng, scene, looks, places[scene.place], thing, overlap)
         for index, (spec, cut) in enumerate(specs):
-            text = varied_caption(spec, words) if language == "varied" else canonical_caption(spec)
-            entities = _entities(spec, scene.place, scene.thing)
-            made.append(EpisodeShot(f"{number + 1}.{index + 1}", number, spec, text, cut, entities))
+            made.append((number, index, spec, cut, _entities(spec, scene.place, scene.thing)))
+    clips = [spec for _, _, spec, _, _ in made]
+    if tier == "told":
+        clips = with_changes(words, clips)
+    captions = [_caption(words, spec, language, tier == "told") for spec in clips]
+    done = tuple(
+        EpisodeShot(f"{number + 1}.{index + 1}", number, spec, text, cut, entities)
+        for (number, index, _, cut, entities), spec, text in zip(made, clips, captions, strict=True)
+    )
     title = f"storyworld {tier} {split} {seed}"
-    used = _used(looks, made), _used(places, made), _used(things, made)
-    return Episode(title, tier, split, seed, overlap, *used, tuple(made))
+    used = _used(looks, done), _used(places, done), _used(things, done)
+    return Episode(title, tier, split, seed, overlap, *used, done)
+
+
+def with_changes(rng: random.Random, clips: Sequence[ClipSpec]) -> list[ClipSpec]:
+    """The clips of a story, where from the first cut in its second half on every character has another look in part."""
+    turn = next((at for at in range(len(clips) // 2, len(clips)) if not clips[at].overlap), len(clips))
+    before = {actor.look.kind: actor.look for clip in clips[:turn] for actor in clip.actors}
+    changes = {kind: changed_look(rng, look) for kind, look in before.items()}
+
+    def dressed(actor: Actor) -> Actor:
+        look, names = changes.get(actor.look.kind, (actor.look, ()))
+        return replace(actor, look=look, changed=names)
+
+    later = [replace(clip, actors=tuple(dressed(actor) for actor in clip.actors)) for clip in clips[turn:]]
+    return [*clips[:turn], *later]
+
+
+def _caption(rng: random.Random, spec: ClipSpec, language: Language, tells: bool) -> str:
+    told = {actor.look.kind: told_in_part(rng, actor, _TELLS) for actor in spec.actors} if tells else None
+    things = tells and rng.random() < _TELLS
+    if language == "varied":
+        return varied_caption(spec, rng, told, things)
+    return canonical_caption(spec, told, things)
 
 
 def sample_chain(seed: int, shots: int = 10, overlap: int = 1) -> Episode:

@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
 
-from storymem.interfaces import Progress, ShotRequest, Subject
+from storymem.errors import SettingsError
+from storymem.interfaces import Capabilities, Progress, ShotRequest, Subject
 from storymem.values.clip import Clip
 from storymem_backbones.wan.backbone import WanBackbone
-from storymem_storyworld.language.understand import Concepts, understand
+from storymem_storyworld.language.request import ShotReading, read_shot
+
+
+class OneSize(Capabilities):
+    """Of a model that makes grids and noise at any size but the one that it was trained at."""
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise :class:`SettingsError` unless it is the native size."""
+        if (width, height) != self.size:
+            native = "x".join(map(str, self.size))
+            raise SettingsError(
+                f"size {width}x{height}: the embedded model was made for {native} and makes nothing else; "
+                f"leave the size out (or set size = {native!r}) and enlarge the finished film"
+            )
 
 
 class TinyBackbone(WanBackbone):
     """Make small shots of the storyworld with the embedded weights.
 
-    Its model knows some dozen kinds of characters and places, a few motions, shot sizes and times of day. A prompt
-    is reduced to those; what it does not know is left out, and :meth:`explain` says what is left.
+    Its model knows some dozen kinds of characters and places, a few motions, shot sizes and times of day, colours,
+    hats, scarves and patterns. A prompt, in English, is reduced to those, with what the looks of the shot's subjects
+    add; what it does not know is left out, and :meth:`explain` says what is left, what is not, and who is missing.
+    Weights that were trained with looks in words paint what is told of a look, whatever memory shows; what is not told,
+    and with earlier weights every look, comes from memory.
     """
 
+    def capabilities(self) -> Capabilities:
+        """See :meth:`WanBackbone.capabilities`; no size but the native one."""
+        known = super().capabilities()
+        return OneSize(**{item.name: getattr(known, item.name) for item in fields(known)})
+
     def explain(self, prompt: str, subjects: Sequence[Subject]) -> str:
-        """Return the sentence that the model is given."""
-        return read_prompt(prompt, subjects).caption() or "nothing of this prompt"
+        """Return the sentence that the model is given, and what was left out."""
+        return self._read(prompt, subjects).explanation()
 
     def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make one clip; see :meth:`WanBackbone.generate`."""
-        caption = read_prompt(request.prompt, request.subjects).caption()
+        caption = self._read(request.prompt, request.subjects).concepts.caption()
         return super().generate(replace(request, prompt=caption), progress)
 
+    def _read(self, prompt: str, subjects: Sequence[Subject]) -> ShotReading:
+        """What the loaded weights can be told of a shot: those of before looks had words have no tokens for them."""
+        read = read_shot(prompt, subjects)
+        return read if knows_looks(Path(self.settings.weights)) else read.without_looks()
 
-def read_prompt(prompt: str, subjects: Sequence[Subject]) -> Concepts:
-    """Return what a prompt means; who and where it does not say in known words is taken from the subjects' looks."""
-    found = understand(prompt)
-    looks = understand(". ".join(f"{subject.name}, {subject.look}" for subject in subjects))
-    cast = found.cast or tuple((kind, "") for kind, _ in looks.cast)
-    return replace(found, cast=cast, place=found.place or looks.place).completed()
+
+@cache
+def knows_looks(weights: Path) -> bool:
+    """Whether a model folder's tokenizer has the words for looks."""
+    known = json.loads((weights / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    return "outfit" in known

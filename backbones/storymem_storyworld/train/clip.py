@@ -42,10 +42,12 @@ from storymem_storyworld.clip.stills import (
 )
 from storymem_storyworld.draw.augment import softened
 from storymem_storyworld.draw.render import render
+from storymem_storyworld.world.sample import doubled
 from storymem_storyworld.world.spec import KINDS, PLACES, SIZES, TIMES, ClipSpec
 
 log = logging.getLogger(__name__)
-_CAST_SCORES = {"half_cut": 2.5, "missing": 2.0}
+_CAST_SCORES = {"half_cut": 2.5, "missing": 2.0, "twice": 2.5, "faded": 2.5}
+_TELLS = 0.4  # how often the words of a picture tell an attribute of a look, in half of the pictures
 
 
 @dataclass(frozen=True)
@@ -73,20 +75,34 @@ def _render_stills(specs: list[ClipSpec], device: torch.device) -> Tensor:
 def _good_stills(rng: random.Random, count: int, device: torch.device) -> _Stills:
     specs = [sample_still(rng) for _ in range(count)]
     keeps = [rng.choice((1.0, 0.7, 0.4)) for _ in specs]
-    words = text_ids([concept_words(spec, rng, keep) for spec, keep in zip(specs, keeps, strict=True)])
+    looks = [rng.choice((0.0, _TELLS)) for _ in specs]
+    words = text_ids([concept_words(spec, rng, *how) for spec, *how in zip(specs, keeps, looks, strict=True)])
     colours = torch.tensor([_colours(spec) for spec in specs])
     scores = torch.full((count,), GOOD, device=device)
     return _Stills(_render_stills(specs, device), words.to(device), colours.to(device), scores)
 
 
 def _miscast(rng: random.Random, count: int, device: torch.device, only: str = "") -> tuple[Tensor, Tensor]:
-    """Pictures whose characters are cut by the frame or missing, and their scores."""
-    specs, scores = list[ClipSpec](), list[float]()
-    for _ in range(count):
-        spec, fault = sample_still(rng), only or rng.choice(tuple(_CAST_SCORES))
-        specs.append(half_cut(spec, rng) if fault == "half_cut" else _without_cast(spec))
-        scores.append(_CAST_SCORES[fault])
-    return _render_stills(specs, device), torch.tensor(scores, device=device)
+    """Pictures whose characters are cut by the frame, missing, there twice or half faded, and their scores."""
+    specs = [sample_still(rng) for _ in range(count)]
+    faults = [only or rng.choice(tuple(_CAST_SCORES)) for _ in specs]
+    shown = [_spoil_cast(rng, *pair) for pair in zip(specs, faults, strict=True)]
+    pictures = _render_stills(shown, device)
+    faded = [at for at, fault in enumerate(faults) if fault == "faded"]
+    if faded:
+        empty = _render_stills([_without_cast(specs[at]) for at in faded], device)
+        share = torch.tensor([rng.uniform(0.35, 0.65) for _ in faded], device=device).view(-1, 1, 1, 1)
+        pictures[faded] = torch.lerp(pictures[faded].float(), empty.float(), share).half()
+    return pictures, torch.tensor([_CAST_SCORES[fault] for fault in faults], device=device)
+
+
+def _spoil_cast(rng: random.Random, spec: ClipSpec, fault: str) -> ClipSpec:
+    """The clip to draw for a fault; fading comes afterwards."""
+    if fault == "faded":
+        return spec
+    if fault == "twice":
+        return doubled(rng, spec)
+    return half_cut(spec, rng) if fault == "half_cut" else _without_cast(spec)
 
 
 def _without_cast(spec: ClipSpec) -> ClipSpec:

@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from storymem_backbones.training.budget import one_cycle
 from storymem_backbones.training.graphed import set_learning_rate
-from storymem_storyworld.readout.read import Answers, Readout, load_readout, save_readout
+from storymem_storyworld.readout.read import Answers, Readout, save_readout, stored_config
 from storymem_storyworld.readout.truth import Truth
 from storymem_storyworld.train.readout_accuracy import accuracy, scores_on
 from storymem_storyworld.train.readout_pool import RenderedPool, joined, regenerated_pool, rendered_pool, wait
@@ -55,17 +55,9 @@ def _near(values: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return ((values - target).abs().mean(-1) * weight).sum() / weight.sum().clamp(min=1)
 
 
-def accents(outfit: Tensor) -> Tensor:
-    """`packing.accent_colour`, the colour of hat and scarf, of outfits (..., 3)."""
-    high, low = outfit.amax(-1, keepdim=True), outfit.amin(-1, keepdim=True)
-    share = (high - outfit) / (high - low).clamp(min=1e-6)
-    saturation = 0.45 + 0.4 * (high - low) / high.clamp(min=1e-6)
-    return (0.6 + 0.35 * high) * (1 - saturation * (1 - share))
-
-
 def _accessory_loss(figures: dict[str, Tensor], truth: Truth, frames: int) -> Tensor:
     """What is worn and in what colour; looking for its colour is how a network soon finds where to look."""
-    here, accent = _each_frame(truth.present, frames), _each_frame(accents(truth.outfit), frames)
+    here = _each_frame(truth.present, frames)
     loss = torch.zeros((), device=here.device)
     for name in ("hat", "pattern"):
         loss = loss + _chosen(figures[name], _each_frame(getattr(truth, name), frames), here)
@@ -73,12 +65,17 @@ def _accessory_loss(figures: dict[str, Tensor], truth: Truth, frames: int) -> Te
     scarf = functional.binary_cross_entropy_with_logits(figures["scarf"][..., 0], worn, reduction="none")
     loss = loss + (scarf * here).sum() / here.sum().clamp(min=1)
     hat = here * (_each_frame(truth.hat, frames) > 0)
-    return loss + 3 * _near(figures["hat_colour"], accent, hat) + 3 * _near(figures["scarf_colour"], accent, worn)
+    for name, weight in (("hat_colour", hat), ("scarf_colour", worn * here)):
+        loss = loss + 4 * _near(figures[name], _each_frame(getattr(truth, name), frames), weight)
+    return loss
 
 
 def _figure_loss(figures: dict[str, Tensor], truth: Truth, frames: int) -> Tensor:
     here = _each_frame(truth.present, frames)
     loss = 6 * functional.binary_cross_entropy_with_logits(figures["present"][..., 0], here)
+    twice = _each_frame(truth.twice, frames)
+    counted = functional.binary_cross_entropy_with_logits(figures["twice"][..., 0], twice, reduction="none")
+    loss = loss + (counted * here).sum() / here.sum().clamp(min=1)
     for name in ("coat", "outfit"):
         loss = loss + 6 * _near(figures[name], _each_frame(getattr(truth, name), frames), here)
     return loss + _accessory_loss(figures, truth, frames)
@@ -118,6 +115,20 @@ class _Average:
 
 def _numbers(network: Readout) -> list[Tensor]:
     return [value for value in network.state_dict().values() if value.is_floating_point()]
+
+
+def earlier_readout(folder: Path) -> Readout:
+    """A read-out to go on from; what today's answers more than it did begins at nothing."""
+    from safetensors.torch import load_file
+
+    stored = load_file(str(folder / "model.safetensors"))
+    readout = Readout(stored_config(folder))
+    for name, fresh in readout.state_dict().items():
+        old = stored[name]
+        padding = [0] * (2 * old.ndim - 1) + [fresh.shape[0] - old.shape[0]] if old.ndim else [0]
+        stored[name] = functional.pad(old.float(), padding) if old.shape != fresh.shape else old
+    readout.load_state_dict(stored)
+    return readout
 
 
 @dataclass(frozen=True)
@@ -218,7 +229,7 @@ def main(  # noqa: PLR0913, PLR0917 - a command's options
     pool = rendered_pool(render_clips, target, seconds / 3)
     rest = seconds - (time.monotonic() - began)
     pool = pool if shown is None else joined(pool, shown)
-    start = None if start_from is None else load_readout(start_from)
+    start = None if start_from is None else earlier_readout(start_from)
     readout, curve = train(pool, TrainingSettings(rest, batch, learning_rate, fused), start)
     save_readout(readout, out)
     report: dict[str, object] = {

@@ -18,11 +18,12 @@ from storymem_storyworld.draw.render import as_bytes, render
 from storymem_storyworld.readout.read import READ_EVERY
 from storymem_storyworld.readout.truth import Truth, truth_of
 from storymem_storyworld.stories.episodes import Split, sample_episode, went_on
-from storymem_storyworld.world.sample import sample_spec
+from storymem_storyworld.world.sample import doubled, sample_spec
 from storymem_storyworld.world.spec import MOTIONS, PANS, ClipSpec
 
 log = logging.getLogger(__name__)
 
+_DOUBLED = 0.2  # share of single clips of one character
 _RENDERED_AT_ONCE = 512  # a call of the renderer costs a GPU the same for few clips as for many
 
 
@@ -31,7 +32,7 @@ def clip_specs(seed: int) -> Iterator[ClipSpec]:
     rng = random.Random(seed)
     stories = _story_specs(rng, "test" if seed % 2 else "train")
     while True:
-        yield _sometimes_going_on(rng, sample_spec(rng))
+        yield _sometimes_doubled(rng, _sometimes_going_on(rng, sample_spec(rng)))
         yield next(stories)
 
 
@@ -39,6 +40,12 @@ def _sometimes_going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
     if rng.random() < 0.75:
         return spec
     return went_on(rng, spec, rng.choice((1, 5)))
+
+
+def _sometimes_doubled(rng: random.Random, spec: ClipSpec) -> ClipSpec:
+    if len(spec.actors) != 1 or spec.overlap or rng.random() >= _DOUBLED:
+        return spec
+    return doubled(rng, spec)
 
 
 def _story_specs(rng: random.Random, split: Split) -> Iterator[ClipSpec]:

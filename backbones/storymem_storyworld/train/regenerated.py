@@ -1,6 +1,7 @@
 """What the embedded model makes of true clips: pictures with a model's faults whose truth is known.
 
-A clip is encoded, noised part of the way, and denoised from there with its own caption (SDEdit, arXiv 2108.01073). The
+A clip is encoded, noised part of the way, and denoised from there with its own caption, which tells all looks
+(SDEdit, arXiv 2108.01073). The
 read-out is trained on such clips too, or it would doubt every picture that is not as crisp as a render.
 """
 
@@ -18,6 +19,7 @@ from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.shot import Sampling, ShotInputs
 from storymem_storyworld.draw.render import as_bytes
 from storymem_storyworld.language.caption import canonical_caption
+from storymem_storyworld.language.looks import true_look
 from storymem_storyworld.train.full_clip import decode_normalised
 from storymem_storyworld.world.spec import ClipSpec
 
@@ -25,6 +27,11 @@ LEAST_NOISE = 0.0  # what the autoencoder alone leaves
 MOST_NOISE = 0.6  # above it the model changes who is seen and how they look
 _STEPS = 3
 _UNGUIDED = Sampling(guidance_high=1, guidance_low=1)
+
+
+def _all_told(spec: ClipSpec) -> str:
+    looks = {actor.look.kind: true_look(actor.look) for actor in spec.actors}
+    return canonical_caption(spec, looks, things=True)
 
 
 class Regenerator:
@@ -59,7 +66,7 @@ class Regenerator:
             Their frames, uint8 (B, F, 3, H, W).
         """
         frames, height, width = clips.shape[2:]
-        shots = [ShotInputs(canonical_caption(spec), "", width, height, frames, 0) for spec in specs]
+        shots = [ShotInputs(_all_told(spec), "", width, height, frames, 0) for spec in specs]
         text = torch.cat([self._pipeline.encode_text(shot, _UNGUIDED) for shot in shots]).to(clips.device)
         y = self._pipeline.encode_conditioning(shots[0]).to(clips.device).expand(len(shots), -1, -1, -1, -1)
         latents = self.encode(clips)

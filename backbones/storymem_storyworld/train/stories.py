@@ -1,22 +1,25 @@
 """Endless random stories of the storyworld to train on: specs, pictures and captions.
 
 A story keeps up to three characters, up to three places and one thing over eight clips; some clips go on from the one
-before without a cut, and some characters come late, so that memory shows only others. Training stories come from even
-seeds only; tests and benchmarks use odd ones.
+before without a cut, and some characters come late, so that memory shows only others. In some a character's look
+changes: from there on its captions tell what memory contradicts, and the words are right. Training stories come from
+even seeds only; tests and benchmarks use odd ones.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch.nn.functional import max_pool2d
 
 from storymem_storyworld.draw.render import as_bytes, render_with_figures
+from storymem_storyworld.language.looks import ToldLook, changed_look, look_tokens, told_in_part
 from storymem_storyworld.language.tokenizer import END, vocabulary
+from storymem_storyworld.world.colours import colour_name, sample_colour
 from storymem_storyworld.world.sample import (
-    sample_colour,
     sample_look,
     sample_motion,
     sample_setting,
@@ -32,6 +35,7 @@ from storymem_storyworld.world.spec import (
     SIZES,
     Actor,
     ClipSpec,
+    Prop,
     continue_clip,
     walk_velocity,
 )
@@ -47,6 +51,9 @@ _GO_ON = 0.25  # share of clips without a cut
 _NEWCOMERS = 0.4  # share of stories in which somebody comes late
 _FROM_AFAR = 0.5  # share of stories that begin with wide shots alone: a look is hardest to copy from small figures
 _ALIKE = 0.3  # share of stories of people only, who are told apart by little
+_CHANGES = 0.35  # share of stories in which somebody's look changes
+_NO_LOOKS = 0.35  # share of captions that tell no looks at all: what memory is for
+_TELLS = 0.7  # how often the others tell an attribute, so that each is told in some half of the clips
 _PEOPLE = tuple(kind for kind in KINDS if kind in PEOPLE)
 
 
@@ -68,8 +75,14 @@ def _story(rng: random.Random, clips: int, kinds: Sequence[str], afar: int) -> l
     places = [sample_setting(rng, kind) for kind in rng.sample(OUTDOOR + INDOOR, rng.choice((1, 2, 2, 3)))]
     thing = (rng.choice(PROPS), sample_colour(rng))
     late = rng.randint(2, clips - 2) if len(looks) > 1 and clips > 4 and rng.random() < _NEWCOMERS else 0
+    turn = rng.randint(2, clips - 2) if clips > 4 and rng.random() < _CHANGES else clips
+    changed: dict[str, tuple[str, ...]] = {}
     specs: list[ClipSpec] = []
     while len(specs) < clips:
+        if len(specs) >= turn and not changed:
+            at = rng.randrange(len(looks))
+            new, names = changed_look(rng, looks[at])
+            looks, changed = (*looks[:at], new, *looks[at + 1 :]), {new.kind: names}
         known = looks if len(specs) >= late else looks[:-1]
         if specs and specs[-1].overlap == 0 and rng.random() < _GO_ON:
             specs.append(_going_on(rng, specs[-1]))
@@ -77,8 +90,13 @@ def _story(rng: random.Random, clips: int, kinds: Sequence[str], afar: int) -> l
         cast = tuple(rng.sample(known, min(len(known), rng.choice((1, 2)))))  # two are harder to draw than one
         size = "wide" if len(specs) < afar else rng.choice(SIZES)
         props = (thing,) if size != "close_up" and rng.random() < 0.3 else ()
-        specs.append(sample_shot(rng, rng.choice(places), cast, size, props=props))
+        specs.append(_marked(sample_shot(rng, rng.choice(places), cast, size, props=props), changed))
     return specs
+
+
+def _marked(spec: ClipSpec, changed: dict[str, tuple[str, ...]]) -> ClipSpec:
+    actors = tuple(replace(actor, changed=changed.get(actor.look.kind, ())) for actor in spec.actors)
+    return replace(spec, actors=actors)
 
 
 def _going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
@@ -164,15 +182,17 @@ class ClipPool:
 def caption_tokens(spec: ClipSpec, rng: random.Random | None = None) -> list[int]:
     """Token ids (TEXT_TOKENS,) of a clip's caption, zero-padded.
 
-    With an `rng`, concepts are left out and told in another order now and then, as in scripts that people write.
+    With an `rng`, looks are told in some part, and other concepts are left out and told in another order now and then,
+    as in scripts that people write; without one, no looks are.
     """
     cast = sorted(spec.actors, key=lambda actor: actor.x)
+    tells = 0.0 if rng is None or rng.random() < _NO_LOOKS else _TELLS
     told = [
         ([spec.size], 0.1),
-        ([word for actor in cast for word in _actor_words(actor, rng)], 0.0),
+        ([word for actor in cast for word in _actor_words(actor, rng, tells)], 0.0),
         ([spec.setting.kind], 0.08),
         ([spec.time], 0.25),
-        ([prop.kind for prop in spec.props], 0.3),
+        ([word for prop in spec.props for word in _prop_words(prop, rng, tells)], 0.3),
         ([f"pan_{spec.pan}"] if spec.pan != "static" else [], 0.3),
     ]
     parts = [words for words, left_out in told if rng is None or rng.random() >= left_out]
@@ -187,6 +207,12 @@ def empty_caption() -> list[int]:
     return [VOCABULARY[END]] + [0] * (TEXT_TOKENS - 1)
 
 
-def _actor_words(actor: Actor, rng: random.Random | None) -> list[str]:
+def _actor_words(actor: Actor, rng: random.Random | None, tells: float) -> list[str]:
+    told = ToldLook() if rng is None else told_in_part(rng, actor, tells)
     silent = rng is not None and rng.random() < 0.08
-    return [actor.look.kind] if silent else [actor.look.kind, actor.motion]
+    return [*look_tokens(actor.look.kind, told), *([] if silent else [actor.motion])]
+
+
+def _prop_words(prop: Prop, rng: random.Random | None, tells: float) -> list[str]:
+    coloured = rng is not None and rng.random() < tells
+    return [*([colour_name(prop.colour)] if coloured else []), prop.kind]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import colorsys
 import random
 from dataclasses import replace
 
+from storymem_storyworld.world.colours import Colour, sample_colour
 from storymem_storyworld.world.spec import (
     FRAMES,
     HATS,
@@ -17,7 +17,6 @@ from storymem_storyworld.world.spec import (
     PROPS,
     Actor,
     ClipSpec,
-    Colour,
     Look,
     Prop,
     Setting,
@@ -26,15 +25,9 @@ from storymem_storyworld.world.spec import (
     walk_velocity,
 )  # fmt: skip
 
-MAX_ACTORS = 2
 _MARGIN = {"wide": 0.75, "medium": 0.22, "close_up": 0.06}  # how far from the middle a character may stand
 _APART = {"wide": (0.65, 1.1), "medium": (0.62, 0.8), "close_up": (0.56, 0.62)}  # between two characters
 _STILL_MOTIONS = tuple(motion for motion in MOTIONS if not walk_velocity(motion))
-
-
-def sample_colour(rng: random.Random) -> Colour:
-    """A colour that is neither grey nor near black."""
-    return colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.35, 0.85), rng.uniform(0.55, 0.95))
 
 
 def sample_look(rng: random.Random, kind: str | None = None) -> Look:
@@ -47,6 +40,8 @@ def sample_look(rng: random.Random, kind: str | None = None) -> Look:
         scarf=rng.random() < 0.35,
         pattern=rng.choice(PATTERNS),
         skin=rng.random(),
+        hat_colour=sample_colour(rng),
+        scarf_colour=sample_colour(rng),
     )
 
 
@@ -96,6 +91,14 @@ def sample_actors(rng: random.Random, looks: tuple[Look, ...], size: str) -> tup
     return _alone(rng, looks[0], size) if len(looks) == 1 else _pair(rng, looks, size)
 
 
+def doubled(rng: random.Random, spec: ClipSpec) -> ClipSpec:
+    """A clip that begins with a cut, with its first character twice and nobody else, as a model draws it by mistake."""
+    look = spec.actors[0].look
+    first, second = sample_actors(rng, (look, look), spec.size)
+    pair = (first, replace(second, motion=first.motion))
+    return replace(spec, actors=tuple(replace(actor, x=actor.x + spec.camera) for actor in pair))
+
+
 def sample_prop(rng: random.Random, size: str, kind: str | None = None, colour: Colour | None = None) -> Prop:
     """A thing beside the characters, relative to x = 0."""
     reach = (0.7, 1.2) if size == "wide" else (0.62, 0.85)
@@ -104,9 +107,9 @@ def sample_prop(rng: random.Random, size: str, kind: str | None = None, colour: 
 
 def moved_to(spec: ClipSpec, camera: float) -> ClipSpec:
     """The same clip with camera, characters and things shifted along the scenery."""
-    actors = tuple(Actor(a.look, a.motion, a.x + camera, a.facing, a.phase) for a in spec.actors)
-    props = tuple(Prop(p.kind, p.colour, p.x + camera) for p in spec.props)
-    return ClipSpec(spec.setting, actors, spec.time, spec.size, spec.pan, camera, props)
+    actors = tuple(replace(actor, x=actor.x + camera) for actor in spec.actors)
+    props = tuple(replace(prop, x=prop.x + camera) for prop in spec.props)
+    return replace(spec, actors=actors, props=props, camera=camera)
 
 
 def _centred(spec: ClipSpec) -> ClipSpec:

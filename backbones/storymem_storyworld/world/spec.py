@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from storymem_storyworld.world.colours import Colour
+
 KINDS = (
     "fox", "cat", "dog", "bear", "rabbit", "owl", "mouse",
     "man", "woman", "boy", "girl", "elder", "robot",
 )  # fmt: skip
-ANIMALS = frozenset(KINDS[:7])
 PEOPLE = frozenset(("man", "woman", "boy", "girl", "elder"))
 OUTDOOR = ("forest", "meadow", "beach", "mountain", "desert", "city", "village")
 INDOOR = ("kitchen", "bedroom", "library", "living_room", "castle", "spaceship")
@@ -36,16 +37,15 @@ PAN_SPEED = {"wide": 0.04, "medium": 0.024, "close_up": 0.014}  # units a frame,
 TRACKING = {"wide": 0.0, "medium": 0.5, "close_up": 0.9}  # the share of a walk that the camera follows
 BLEND_FRAMES = 4  # frames in which one motion turns into the next, within a shot without a cut
 
-Colour = tuple[float, float, float]
-
 
 @dataclass(frozen=True)
 class Look:
-    """How a character looks; the text tells at most `kind`.
+    """How a character looks. A text may tell any of it but `skin`, and need not tell more than `kind`.
 
     Attributes:
         coat: RGB in [0, 1]: fur, metal, or hair and trousers of people.
         outfit: RGB in [0, 1]: shirt, dress or robe.
+        hat_colour, scarf_colour: RGB in [0, 1], whether or not they are worn.
         skin: Skin tone in [0, 1], light to dark (people only).
     """
 
@@ -56,6 +56,8 @@ class Look:
     scarf: bool = False
     pattern: str = "plain"
     skin: float = 0.3
+    hat_colour: Colour = (0.9, 0.2, 0.2)
+    scarf_colour: Colour = (0.9, 0.2, 0.2)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Actor:
         phase: Frames for which `motion` has been going on at frame 0 (of a shot that begins with a cut).
         before: In a shot without a cut, the motion carried over from the previous clip, else "".
         before_phase: Frames for which `before` had been going on at frame 0.
+        changed: What of the look is not what the story showed before, as names of `Look`'s attributes: no memory can
+            tell it, so the text has to.
     """
 
     look: Look
@@ -77,6 +81,7 @@ class Actor:
     phase: float = 0.0
     before: str = ""
     before_phase: float = 0.0
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
