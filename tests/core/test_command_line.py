@@ -335,9 +335,15 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], list[str], int, str]] = {
     ),
     "size not allowed": (
         GOOD,
-        ["render", "bad.json", "--size", "100x99"],
+        ["render", "bad.json", "--backbone", "animatic", "--size", "100x99"],
         2,
         r"size 100x99 is not allowed: .+ multiples of 16; nearest is 96x96",
+    ),
+    "size the model was not made for": (
+        GOOD,
+        ["render", "bad.json", "--size", "320x192"],
+        2,
+        r"size 320x192: the embedded model was made for 160x96 and makes nothing else; .+",
     ),
     "size no size": (
         GOOD,

@@ -12,7 +12,7 @@ class UpscaleSettings(PluginSettings):
     """Settings of the finisher ``storyworld_upscale``.
 
     Attributes:
-        weights: Folder of the network; the one that comes with the package by default.
+        weights: Folder of the network, as the trainer writes it; none comes with the package yet.
     """
 
     weights: Annotated[Path, NotInFingerprint()] = Path(__file__).parent / "weights"
