@@ -132,7 +132,7 @@ class OpenRun:
             self.memory_store.forget(removed.owners)
 
 
-def check_redo(run: OpenRun, session: Session, base: Path, shot: str, override: Override | None) -> None:
+def check_redo(run: OpenRun, session: Session, shot: str, override: Override | None) -> None:
     """Check that the run can be rendered with another override of a shot; None is the script's own seed and prompt.
 
     Raises:
@@ -142,10 +142,10 @@ def check_redo(run: OpenRun, session: Session, base: Path, shot: str, override: 
     overrides = {name: kept for name, kept in run.store.overrides().items() if name != shot}
     if override is not None:
         overrides[shot] = override
-    session.check(with_overrides(StoryScript.model_validate_json(stored), overrides), base)
+    session.check(with_overrides(StoryScript.model_validate_json(stored), overrides))
 
 
-def check_pin(run: OpenRun, session: Session, base: Path, shot: str, number: int | None) -> None:
+def check_pin(run: OpenRun, session: Session, shot: str, number: int | None) -> None:
     """Check that the run can be rendered with a shot fixed to one of its takes; None frees it.
 
     Raises:
@@ -153,7 +153,7 @@ def check_pin(run: OpenRun, session: Session, base: Path, shot: str, number: int
         StoryMemError: What a render would raise before it makes anything.
     """
     run.require_shot(shot)
-    plan = session.check(story_of(run.store), base)
+    plan = session.check(story_of(run.store))
     if number is None:
         return
     take = run.store.require_take(shot, number)

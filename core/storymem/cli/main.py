@@ -21,6 +21,7 @@ from storymem.cli import (
     render,
     runs,
     show,
+    trust,
 )
 from storymem.cli.extensions import ExtensibleGroup
 
@@ -51,6 +52,7 @@ for _command in (
     runs.prune,
     runs.verify,
     runs.repair,
+    trust.trust,
     measure.measure,
     show.config,
     doctor.doctor,
