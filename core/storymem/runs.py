@@ -28,7 +28,7 @@ from storymem.settings import Layer, resolve
 from storymem.store.folder import DATABASE
 from storymem.store.records import Override, Take
 from storymem.store.repair import Repaired, repair
-from storymem.store.runstore import RunStore
+from storymem.store.runstore import RunStore, require_database
 from storymem.store.upkeep import Removed, damaged_files, is_pinned, remove_damaged, remove_takes
 from storymem.values.script import StoryScript
 from storymem.values.storyboard import Storyboard
@@ -211,8 +211,7 @@ def open_run(folder: Path, write: bool = False, host: PluginHost | None = None) 
     Raises:
         RunStoreError: It is no run folder, is in use, or is damaged.
     """
-    if write and not (folder / "run.sqlite").is_file():
-        raise RunStoreError(f"{folder}: is not a run folder (no run.sqlite); render into it first")
+    require_database(folder)  # RunStore would make one
     with RunStore(folder, write) as store:
         memory_store = _memory_store(store, host or PluginHost())
         memory_store.open(folder, write)
