@@ -173,6 +173,7 @@ def main() -> None:
     bad = 0
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
+        os.environ["XDG_CONFIG_HOME"] = str(Path(folder, "config"))
         stage = Stage(Path(folder))
         for flip, verify in chosen(stage, arguments.flips, chance):
             how, problems = stage.trial(flip, verify)

@@ -340,6 +340,7 @@ class Stage:
         """Make the folder that a command starts with."""
         if not command.fresh:
             shutil.copytree(self.base, folder)
+            program(["trust", str(folder)])  # it is a copy, and names a plugin file
         if command.lost:
             (folder / "run.sqlite").unlink()
         return folder
@@ -450,6 +451,7 @@ def main() -> None:
     arguments = parser.parse_args()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
+        os.environ["XDG_CONFIG_HOME"] = str(Path(folder, "config"))
         stage = Stage(Path(folder))
         results = []
         for command, kind, number, error in chosen_cases(stage, arguments.cases, arguments.seed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 
 # The suite runs in several processes; torch's own threads would only wait for each other. Read when torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a test's runs are trusted with is no business of the person who runs the tests.
+_CONFIGURATION = tempfile.TemporaryDirectory(prefix="storymem-config-")
+os.environ["XDG_CONFIG_HOME"] = _CONFIGURATION.name
 
 #: Set by torch when it is first imported, in whichever test that is.
 _BY_LIBRARIES = {"TORCHINDUCTOR_CACHE_DIR"}

@@ -30,7 +30,7 @@ from storymem.settings import Layer, resolve
 from storymem.store.folder import DATABASE
 from storymem.store.records import Override, Take
 from storymem.store.repair import Repaired, repair
-from storymem.store.runstore import RunStore
+from storymem.store.runstore import RunStore, require_database
 from storymem.store.upkeep import Removed, damaged_files, is_pinned, remove_damaged, remove_takes
 from storymem.values.script import StoryScript
 from storymem.values.storyboard import Storyboard
@@ -134,7 +134,7 @@ class OpenRun:
             self.memory_store.forget(removed.owners)
 
 
-def check_redo(run: OpenRun, session: Session, base: Path, shot: str, override: Override | None) -> None:
+def check_redo(run: OpenRun, session: Session, shot: str, override: Override | None) -> None:
     """Check that the run can be rendered with another override of a shot; None is the script's own seed and prompt.
 
     Raises:
@@ -144,10 +144,10 @@ def check_redo(run: OpenRun, session: Session, base: Path, shot: str, override: 
     overrides = {name: kept for name, kept in run.store.overrides().items() if name != shot}
     if override is not None:
         overrides[shot] = override
-    session.check(with_overrides(StoryScript.model_validate_json(stored), overrides), base)
+    session.check(with_overrides(StoryScript.model_validate_json(stored), overrides))
 
 
-def check_pin(run: OpenRun, session: Session, base: Path, shot: str, number: int | None) -> None:
+def check_pin(run: OpenRun, session: Session, shot: str, number: int | None) -> None:
     """Check that the run can be rendered with a shot fixed to one of its takes; None frees it.
 
     Raises:
@@ -155,7 +155,7 @@ def check_pin(run: OpenRun, session: Session, base: Path, shot: str, number: int
         StoryMemError: What a render would raise before it makes anything.
     """
     run.require_shot(shot)
-    plan = session.check(story_of(run.store), base)
+    plan = session.check(story_of(run.store))
     if number is None:
         return
     take = run.store.require_take(shot, number)
@@ -216,8 +216,7 @@ def open_run(folder: Path, write: bool = False, host: PluginHost | None = None) 
     Raises:
         RunStoreError: It is no run folder, is in use, or is damaged.
     """
-    if write and not (folder / "run.sqlite").is_file():
-        raise RunStoreError(f"{folder}: is not a run folder (no run.sqlite); render into it first")
+    require_database(folder)  # RunStore would make one
     with RunStore(folder, write) as store:
         memory_store = _memory_store(store, host or PluginHost())
         memory_store.open(folder, write)

@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from storymem.engine.given import take_instances
 from storymem.engine.plan import Planner, StoryPlan, with_overrides
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins, require_encoder
 from storymem.engine.run import Run, RunFolders, RunPlugins
-from storymem.errors import RunStoreError
+from storymem.errors import RunStoreError, StoryMemError
 from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore, Plugin
 from storymem.interfaces.events import EventSink
 from storymem.log import RunLog
@@ -33,6 +33,7 @@ from storymem.result import RunResult, run_result
 from storymem.script.source import Script, read_source
 from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, resolve
 from storymem.store.runstore import RunStore
+from storymem.trust import Request
 from storymem.values.events import Event, RunFinished, RunStarted
 from storymem.values.script import StoryScript
 
@@ -122,11 +123,10 @@ class Session:
         """Check a script against the settings and return its shots and graph, without making anything."""
         return self._plan(self._with_cast(read_source(script, self.host, base)[0]))[1]
 
-    def check(self, script: StoryScript, base: Path) -> StoryPlan:
-        """Return the plan of a script after every check that :meth:`render` makes before it touches the run folder."""
+    def check(self, script: StoryScript) -> StoryPlan:
+        """Return the plan of a run's own script after every check that is made before its folder is touched."""
         plan = self._plan(self._with_cast(script))[1]
         self._check_services()
-        check_references(script, base)
         return plan
 
     def render(
@@ -136,6 +136,7 @@ class Session:
         on_event: Callable[[Event], None] | None = None,
         cancel: CancelToken | None = None,
         base: Path | None = None,
+        resumes: bool = False,
     ) -> RunResult:
         """Render a script into a run folder, making only what is not there yet.
 
@@ -145,6 +146,8 @@ class Session:
             on_event: Receives every event, one at a time; must be quick.
             cancel: Lets another thread stop the run.
             base: Folder of reference images; that of the script file by default.
+            resumes: The script is the run's own: take the reference images that it has imported already, wherever
+                they came from.
 
         Returns:
             The result, also when shots failed; see :meth:`RunResult.check`.
@@ -160,7 +163,8 @@ class Session:
         config, plan = self._plan(self._with_cast(story))
         self._check_services()
         film_format(self.finishers(), plan)
-        check_references(story, folder)
+        if not resumes:
+            check_references(story, folder)
         with ExitStack() as opened:
             store = opened.enter_context(RunStore(Path(out), write=True))
             emit = opened.enter_context(self._receivers(store.folder, on_event))
@@ -170,7 +174,7 @@ class Session:
             run = opened.enter_context(self._run(config, plan, store, emit, cancel or CancelToken()))
             name, shots = self.settings.backbone.name, len(plan.board)
             emit(RunStarted(title=story.title, folder=str(store.folder), shots=shots, backbone=name))
-            tally, film = run.render(RunFolders(folder, self._library()))
+            tally, film = run.render(RunFolders(folder, self._library(), resumes))
             result = run_result(store, plan, tally, film)
             emit(
                 RunFinished(
@@ -310,6 +314,21 @@ class Session:
                 ),
             }
         )
+        request = request_of(store)
+        if request.demands():
+            # Whoever renders with these settings agrees to them. Where that cannot be noted, resume will ask.
+            with suppress(StoryMemError):
+                request.allow()
+
+
+def request_of(store: RunStore) -> Request:
+    """Return what a run folder asks for when it is resumed."""
+    files = [Path(file) for file in json.loads(store.meta("plugins") or "[]")]
+    settings = json.loads(store.meta("settings") or "{}")
+    story = json.loads(store.meta("script") or "{}")
+    referred = any(entity.get("references") for entity in story.get("entities", ()))
+    base = Path(store.meta("base") or "") if referred else None
+    return Request(store.folder, settings, files, base)
 
 
 def type_name(plugin: Plugin[Any]) -> str:

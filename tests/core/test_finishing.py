@@ -41,7 +41,7 @@ LARGER = {"name": "resize", "scale": 2}
 FASTER = {"name": "interpolate", "fps": 12}
 DISSOLVE = {"name": "dissolve", "settings": {"frames": 2}}
 #: Tables that hold the finished side of a run.
-FINISHED_SIDE = ("meta", "derived", "objects", "published")
+FINISHED_SIDE = ("state", "meta", "derived", "objects", "published")
 
 
 class ShadeSettings(PluginSettings):

@@ -103,7 +103,7 @@ def test_what_a_metric_reads_is_what_redo_made(stage: GateStage) -> None:
 
 
 def test_a_plain_metric_gives_numbers_for_the_film_and_is_closed(stage: GateStage, program: Program) -> None:
-    stage.render(with_references(stage), base=stage.root, budget=8)
+    stage.render(with_references(stage), base=stage.root, budget=8, policy="sink_recent")
     before = gate_module().Looks.closed
     numbers = measured(program, stage)
     assert gate_module().Looks.closed == before + 1

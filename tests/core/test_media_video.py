@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from storymem.errors import MediaError
+from storymem.errors import DiskFull, MediaError
 from storymem.media.images import MAX_SIDE, read_reference
 from storymem.media.video import (
     LOSSLESS,
@@ -217,7 +217,7 @@ def full_disk() -> Iterator[None]:
 @pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("codec", [LOSSLESS, SMALL, viewing_codec(5)])
 def test_a_full_disk_is_an_error_and_never_a_short_file(tmp_path: Path, codec: object) -> None:
-    with pytest.raises(MediaError, match=r"cannot write video: .*File too large"):
+    with pytest.raises(DiskFull, match=r"cannot write video: .*File too large"):
         write_clip(tmp_path / "master.mkv", Clip(noise(0, 40, 64, 64), FPS), codec)  # type: ignore[arg-type]
 
 
@@ -226,7 +226,7 @@ def test_a_full_disk_while_joining_is_an_error(tmp_path: Path) -> None:
     part = tmp_path / "part.mp4"
     write_clip(part, Clip(noise(0, 1, 16, 32), FPS), viewing_codec(18))
     assert part.stat().st_size < 4000
-    with pytest.raises(MediaError, match=r"film\.mp4: cannot join shots"):
+    with pytest.raises(DiskFull, match=r"film\.mp4: cannot join shots"):
         join_copies(tmp_path / "film.mp4", [part] * 40, FPS)
 
 

@@ -26,6 +26,7 @@ from storymem.cli import (
     runs,
     show,
     terminal,
+    trust,
 )
 from storymem.cli.extensions import ExtensibleGroup
 
@@ -57,6 +58,7 @@ for _command in (
     runs.prune,
     runs.verify,
     runs.repair,
+    trust.trust,
     export.export,
     export.subtitles,
     report.report,

@@ -25,6 +25,7 @@ Seed = Annotated[str | None, typer.Option(help="Story seed, 0 to 2**64-1; -1 dra
 Workers = Annotated[int | None, typer.Option(help="Shots made side by side.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Agree to what the folder asks for, see storymem trust.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 Shot = Annotated[str, typer.Argument(help="Shot id, such as 1.2.")]
 
@@ -35,6 +36,7 @@ def settings_from(
     assignments: list[str] | None,
     shortcuts: dict[str, Any],
     stored: str | None = None,
+    trust: bool = False,
 ) -> Resolved:
     """Resolve settings: defaults < suggestions < run folder < file < environment < command line.
 
@@ -44,18 +46,25 @@ def settings_from(
         assignments: ``--set`` texts.
         shortcuts: Options such as ``--budget``, by key; None means not given.
         stored: Settings a run folder was made with, as JSON.
+        trust: Agree to what ``./storymem.toml`` asks for.
+
+    Raises:
+        UntrustedError: ``./storymem.toml`` asks for something that the user has not agreed to.
     """
     import json
     import os
 
     from storymem.settings import Layer, resolve
     from storymem.settings.sources import assignments_layer, environment_layer, file_layer
+    from storymem.trust import Request
 
     layers = [Layer("run folder", json.loads(stored))] if stored else []
     if config is not None:
         layers.append(file_layer(config))
     elif Path(FILE_NAME).is_file():
-        layers.append(file_layer(Path(FILE_NAME)))
+        layer = file_layer(Path(FILE_NAME))
+        Request(Path.cwd(), layer.values).require(trust)  # the file came with the folder; it was not named
+        layers.append(layer)
     layers.append(environment_layer(os.environ))
     # Before --set, so that "--backbone wan --set backbone.profile=24gb" is a setting of that backbone.
     layers.append(Layer("command line", {key: value for key, value in shortcuts.items() if value is not None}))

@@ -38,6 +38,7 @@ def render(
     seed: options.Seed = None,
     workers: options.Workers = None,
     layout: Annotated[str | None, typer.Option(help="storymem or entitybench: names of the shot files.")] = None,
+    trust: options.Trust = False,
     force: Annotated[
         bool, typer.Option("--force", help="Move files that are in the way, and not storymem's, to quarantine/.")
     ] = False,
@@ -58,7 +59,7 @@ def render(
     from storymem.plugin import PluginHost
 
     host = PluginHost(plugin or [])
-    resolved = options.settings_from(host, config, assign, shortcuts)
+    resolved = options.settings_from(host, config, assign, shortcuts, trust=trust)
     folder = out or Path("films") / script.stem
     if force:
         from storymem.film.names import set_foreign_aside
@@ -72,11 +73,21 @@ def resume(
     config: options.Config = None,
     assign: options.Set = None,
     workers: options.Workers = None,
+    trust: options.Trust = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Continue a run, from the script and settings it was started with."""
+    agree(run, trust)
     resume_run(run, config, assign, {"workers": workers}, as_json, quiet)
+
+
+def agree(run: Path, trusted: bool) -> None:
+    """Record that the user agrees to what a run folder, and the project it is used in, ask for (``--trust``)."""
+    from storymem.cli.trust import requests
+
+    for request in requests(run, Path.cwd()) if trusted else ():
+        request.require(trusted=True)
 
 
 def resume_run(
@@ -89,7 +100,7 @@ def resume_run(
 ) -> None:
     """Render a run folder's own script again, with its settings under those of file and command line."""
     with stored_session(run, config, assign, shortcuts) as stored:
-        _render(stored.session, stored.script, run, stored.base, as_json, quiet)
+        _render(stored.session, stored.script, run, stored.base, as_json, quiet, resumes=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +120,29 @@ def stored_session(
 
     Raises:
         RunStoreError: It was never rendered into, or with plugins that only a Python program has.
+        UntrustedError: It asks for code or paths that the user has not agreed to.
     """
     import json
 
     from storymem.errors import RunStoreError
     from storymem.plugin import PluginHost
-    from storymem.session import Session
+    from storymem.session import Session, request_of
     from storymem.store.runstore import RunStore
     from storymem.values.script import StoryScript
 
     with RunStore(run, write=False) as store:
         script, base = store.meta("script"), store.meta("base")
-        stored, files = store.meta("settings"), json.loads(store.meta("plugins") or "[]")
-        objects = json.loads(store.meta("objects") or "{}")
+        stored, objects = store.meta("settings"), json.loads(store.meta("objects") or "{}")
+        request = request_of(store)
     if script is None or base is None:
         raise RunStoreError(f"{run}: was never rendered into; use storymem render")
+    request.require()
     if objects:
         needed = ", ".join(f"{key} = {name}" for key, name in sorted(objects.items()))
         raise RunStoreError(
             f"{run}: was made with Python objects ({needed}); resume it from Python, with the same ones"
         )
-    host = PluginHost([Path(file) for file in files])
+    host = PluginHost(request.files)
     resolved = options.settings_from(host, config, assign, shortcuts, stored)
     with Session(resolved.explicit, plugins=host) as session:
         yield StoredRun(session, StoryScript.model_validate_json(script), Path(base))
@@ -152,14 +165,20 @@ def run_render(
 
 
 def _render(
-    session: Session, script: Path | StoryScript, out: Path, base: Path | None, as_json: bool, quiet: bool
+    session: Session,
+    script: Path | StoryScript,
+    out: Path,
+    base: Path | None,
+    as_json: bool,
+    quiet: bool,
+    resumes: bool = False,
 ) -> RunResult:
     from storymem.cli.progress import receiver
     from storymem.engine.cancel import CancelToken
 
     cancel = CancelToken()
     with interruptible(cancel), receiver(as_json=as_json, quiet=quiet) as on_event:
-        result = session.render(script, out, on_event, cancel, base)
+        result = session.render(script, out, on_event, cancel, base, resumes)
     result.check()
     if not as_json:
         updated = f", {result.updated} updated" if result.updated else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storymem.cli import options
-from storymem.cli.render import resume_run
+from storymem.cli.render import agree, resume_run, stored_session
 from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -64,18 +64,19 @@ def redo(
     prompt: Annotated[str | None, typer.Option(help="New prompt for this run; the script file stays.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the script's own seed and prompt.")] = False,
     render: Annotated[bool, typer.Option(help="Render at once.")] = True,
+    trust: options.Trust = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Make a shot again; later shots are made again only if what they see of it has changed."""
-    from storymem.cli.render import stored_session
     from storymem.runs import check_redo, open_run
 
     _check_redo(seed, prompt, reset)
+    agree(run, trust)
     with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
         override = None if reset else opened.override(shot, seed, prompt)
         opened.require_shot(shot)
-        check_redo(opened, stored.session, stored.base, shot, override)
+        check_redo(opened, stored.session, shot, override)
         opened.store.redo(shot, override)
     if render:
         resume_run(run, None, None, {}, as_json, quiet)
@@ -86,15 +87,16 @@ def pin(
     shot: options.Shot,
     take: Annotated[int | None, typer.Argument(help="Take number; leave out to unpin.")] = None,
     render: Annotated[bool, typer.Option(help="Render at once.")] = True,
+    trust: options.Trust = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Fix a shot to one of its takes, whatever the script and settings say; without a number, free it."""
-    from storymem.cli.render import stored_session
     from storymem.runs import check_pin, open_run
 
+    agree(run, trust)
     with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
-        check_pin(opened, stored.session, stored.base, shot, take)
+        check_pin(opened, stored.session, shot, take)
         opened.pin(shot, take)
     if render:
         resume_run(run, None, None, {}, as_json, quiet)
@@ -102,7 +104,6 @@ def pin(
 
 def film(run: options.Run, as_json: options.Json = False) -> None:
     """Join the shots that are finished, without making any; say which are missing."""
-    from storymem.cli.render import stored_session
     from storymem.cli.terminal import print_json
     from storymem.runs import join_finished, open_run
 

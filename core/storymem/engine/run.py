@@ -22,7 +22,7 @@ from storymem.film.names import Publisher
 from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore
 from storymem.memory.library import CastLibrary
 from storymem.memory.memory import Memory
-from storymem.memory.references import import_references
+from storymem.memory.references import import_references, imported_references
 from storymem.store.records import Take
 from storymem.store.runstore import RunStore
 from storymem.store.upkeep import remove_selections
@@ -50,10 +50,18 @@ class RunPlugins:
 
 @dataclass(frozen=True, slots=True)
 class RunFolders:
-    """Where the script's reference images are, and the cast library, if the run has one."""
+    """Where pictures come from.
+
+    Attributes:
+        base: Folder of the script's reference images.
+        library: The cast library, if the run has one.
+        resumes: Whether the pictures that the run has imported already are taken, and ``base`` only where some are
+            missing.
+    """
 
     base: Path
     library: CastLibrary | None = None
+    resumes: bool = False
 
 
 class Run:
@@ -122,7 +130,10 @@ class Run:
             self._emit(Notice(text=f"the memory store has lost keyframes of {len(lost)} shots; they are chosen again"))
 
     def _pass(self, folders: RunFolders) -> tuple[Path, int] | None:
-        key, keyframes = import_references(self._plan.board.script, folders.base, self._store, folders.library)
+        script, stored = self._plan.board.script, None
+        if folders.resumes:
+            stored = imported_references(script, self._store, self._plugins.memory_store, folders.library)
+        key, keyframes = stored or import_references(script, folders.base, self._store, folders.library)
         if keyframes:
             known = folders.library.embeddings(self._plugins.worker.encoder, keyframes) if folders.library else {}
             self._memory.add(key, keyframes, known)

@@ -10,6 +10,7 @@ import heapq
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -298,5 +299,6 @@ class Scheduler:
 
     def _clear(self, shot: str) -> None:
         """Remove what a shot left in the temporary folder: refused keyframes, or the files of a failed one."""
-        for path in self._with.store.temporary.glob(f"{shot}-*"):
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed now goes with the folder when the next run starts
+            for path in self._with.store.temporary.glob(f"{shot}-*"):
+                path.unlink(missing_ok=True)

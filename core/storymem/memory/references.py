@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storymem.errors import DamagedFile, SettingsError
-from storymem.interfaces import Keyframe
+from storymem.interfaces import Keyframe, MemoryStore
 from storymem.keys import digest
 from storymem.media.images import read_reference, write_png
 from storymem.script.references import reference_path
@@ -64,6 +64,26 @@ def import_references(
     key = digest("references", {"ids": [[k.id, k.shot] for k in keyframes]})
     store.set_references(Selection(key, REFERENCES, tuple(pictures), ()), pictures, records)
     return key, keyframes
+
+
+def imported_references(
+    script: StoryScript, store: RunStore, memory_store: MemoryStore[Any], library: CastLibrary | None = None
+) -> tuple[str, list[Keyframe]] | None:
+    """Return what :func:`import_references` returned when a run was started, or None if not all of it is there.
+
+    A run that is continued needs neither the folder that the pictures came from nor consent to read it.
+    """
+    selection = store.references()
+    if selection is None or library is not None:  # pictures are added to a library between two renders
+        return None
+    keyframes = memory_store.of(selection.key)
+    files = [store.picture(id_) for id_ in selection.keyframes]
+    whole = all(file is not None and store.objects.intact(store.file(file.digest)) for file in files)
+    named = {keyframe.shot for keyframe in keyframes}
+    wanted = {f"ref:{entity.id}" for entity in script.entities if entity.references}
+    if not whole or wanted != named or tuple(k.id for k in keyframes) != selection.keyframes:
+        return None
+    return selection.key, list(keyframes)
 
 
 def _added(store: RunStore, pixels: Frames) -> FileRecord:

@@ -70,8 +70,8 @@ def _trouble(folder: Path) -> str:
         RunStoreError: It cannot be read now, which says nothing about its content, or is of another version.
     """
     path = folder / DATABASE
-    if not path.is_file():
-        return f"{path}: is gone"
+    if not path.is_file() or path.stat().st_size == 0:
+        return f"{path}: is gone or empty"
     try:
         RunStore(folder, write=False).close()
     except DamagedDatabase as error:

@@ -27,7 +27,7 @@ from pathlib import Path
 from storymem.errors import DamagedDatabase, RunStoreError
 from storymem.store.database import Database
 from storymem.store.folder import DATABASE, OBJECTS, QUARANTINE, TEMPORARY, RunFolder, refuse_links
-from storymem.store.objects import FileRecord, ObjectStore
+from storymem.store.objects import FileRecord, ObjectStore, reading
 from storymem.store.records import CurrentShot, Override, Selection, ShotCommit, Take
 from storymem.store.rows import (
     RECALL_COLUMNS,
@@ -65,7 +65,7 @@ class RunStore:
         self.temporary = folder / TEMPORARY
         self._sidecars = Sidecars(folder)
         if not write:
-            _require_database(folder)
+            require_database(folder)
         self._locked = RunFolder(folder) if write else None
         try:
             noted = self._sidecars.noted()  # before the database: another process may be writing to both
@@ -428,9 +428,12 @@ class RunStore:
             self.db.change_many("DELETE FROM published WHERE name = ?", [(name,) for name in names])
 
 
-def _require_database(folder: Path) -> None:
-    """Raise unless there is a database to look at, in a folder without links."""
+def require_database(folder: Path) -> None:
+    """Raise :class:`RunStoreError` unless a folder has a run database, and no links."""
     refuse_links(folder)
-    if not (folder / DATABASE).is_file():
+    path = folder / DATABASE
+    with reading(path):
+        there = path.is_file() and path.stat().st_size > 0
+    if not there:
         lost = f"; storymem repair {folder} rebuilds it" if Sidecars(folder).names() else "; render into it first"
         raise RunStoreError(f"{folder}: is not a run folder (no {DATABASE}){lost}")

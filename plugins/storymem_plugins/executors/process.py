@@ -7,9 +7,9 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -17,6 +17,8 @@ from multiprocessing.context import SpawnProcess
 from storymem.errors import Cancelled, PluginError, ShotError, StoryMemError
 from storymem.interfaces import Executor, Progress, ShotWorker
 from storymem.values.work import ShotOutcome, ShotTask
+
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 
 @dataclass(slots=True)
@@ -98,7 +100,8 @@ class ProcessExecutor(Executor):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._recipe), daemon=True)
-        process.start()
+        with _safe_path():
+            process.start()
         theirs.close()
         return _Child(process, ours)
 
@@ -129,6 +132,23 @@ class ProcessExecutor(Executor):
             return ShotError(
                 f"worker process ended with exit code {child.process.exitcode} (killed, or out of memory?)"
             )
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep the working folder out of a new process's module path: a pickle.py in it is no part of the program.
+
+    Python reads it as it starts; what this process has in its own path is handed over afterwards.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _go_on(progress: Progress, step: int, total: int) -> bool:

@@ -6,15 +6,21 @@ through :meth:`ApiKey.hide` before it goes anywhere.
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from storymem_plugins.planning.errors import PlanError
 
 OPENAI_HOST = "api.openai.com"
 _HIDDEN = "[api key]"
 _SHORTEST = 8
+#: What a server or a terminal may put into the middle of a long word.
+_BETWEEN = r"(?:\s|\\[nrt]|\u00ad|\u200b)*"
 
 
 class ApiKey:
@@ -30,14 +36,35 @@ class ApiKey:
         return self._value
 
     def hide(self, text: str) -> str:
-        """Return ``text`` with the key blotted out."""
-        return text.replace(self._value, _HIDDEN) if len(self._value) >= _SHORTEST else text
+        """Return ``text`` with the key blotted out: whole, split by white space, escaped, encoded, or its longer part.
+
+        Servers like to show the key they refuse, in pieces or with its middle starred out.
+        """
+        if len(self._value) < _SHORTEST:
+            return text
+        for form in self._forms():
+            text = re.sub(_spread(form), _HIDDEN, text)
+        return text
+
+    def _forms(self) -> list[str]:
+        """Return the key, as it stands and encoded, and the pieces of it that are long enough to give it away."""
+        value, half = self._value, max(_SHORTEST, len(self._value) // 2)
+        encoded = base64.b64encode(value.encode("ascii")).decode("ascii").rstrip("=")
+        bearer = base64.b64encode(f"Bearer {value}".encode("ascii")).decode("ascii").rstrip("=")
+        escaped = {quote(value, safe=""), json.dumps(value)[1:-1]}
+        whole = {value, value[::-1], encoded, bearer, value.encode().hex()} | escaped
+        return [*sorted(whole, key=len, reverse=True), value[:half], value[-half:]]
 
     def __repr__(self) -> str:
         return "ApiKey(hidden)"
 
     def __reduce__(self) -> str:
         raise PlanError("an API key is never copied to another process")
+
+
+def _spread(text: str) -> str:
+    """Return a pattern for text whose characters may have white space, escaped line ends or hyphens between them."""
+    return _BETWEEN.join(map(re.escape, text))
 
 
 def find_key(variable: str, file: Path | None, environ: Mapping[str, str] | None = None) -> ApiKey:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from storymem.interfaces import NotInFingerprint, PluginSettings
 
@@ -74,6 +76,16 @@ class LlmSettings(ModelPlannerSettings):
     retries: Annotated[int, Field(ge=0, le=10), NotInFingerprint()] = 3
     price_in: Annotated[float, Field(ge=0), NotInFingerprint()] = 0
     price_out: Annotated[float, Field(ge=0), NotInFingerprint()] = 0
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_a_variable(cls, value: str) -> str:
+        # Somebody may have put the key itself here, so the message must not repeat it.
+        if not re.fullmatch(r"(?=.*(_|KEY|TOKEN|SECRET))[A-Z_][A-Z0-9_]{0,60}", value):
+            raise PydanticCustomError(
+                "name", "must be the name of a variable such as OPENAI_API_KEY, not the key itself"
+            )
+        return value
 
     @field_validator("base_url")
     @classmethod
