@@ -17,6 +17,7 @@ from storymem.text import one_line
 def run(program: Callable[[], object]) -> int:
     """Run the program and return its exit code; a bug keeps its traceback."""
     _open_standard_streams()
+    closed = sys.stdout is None
     terminal.prepare()
     terminal.show_notes()
     code = 0
@@ -26,6 +27,8 @@ def run(program: Callable[[], object]) -> int:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except StoryMemError as error:
         code = _tell(error)
+    if closed and not code:  # whatever was asked for could not be printed
+        return OutputFailed.exit_code
     return code or _flushed()
 
 

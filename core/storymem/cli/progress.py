@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from storymem.cli.terminal import OutputFailed, discard, echo, print_json
+from storymem.cli.terminal import OutputFailed, echo, print_json
 from storymem.log import describe
 from storymem.text import printable
 from storymem.values.events import (
@@ -32,7 +32,9 @@ Receiver = Callable[[Event], None]
 def receiver(as_json: bool, quiet: bool) -> Iterator[Receiver | None]:
     """Yield what takes the events: JSON lines, nothing, a progress display, or plain lines."""
     if as_json:
-        yield _JsonLines()
+        lines = _JsonLines()
+        yield lines
+        lines.check()
     elif quiet:
         yield None
     elif sys.stderr.isatty():
@@ -46,17 +48,20 @@ class _JsonLines:
     """Prints events as JSON lines; a reader that goes away (``| head -1``) does not end the run."""
 
     def __init__(self) -> None:
-        self._open = True
+        self._error: OutputFailed | None = None
 
     def __call__(self, event: Event) -> None:
-        if not self._open:
-            return
-        try:
-            print_json(event.to_json())
-        except OutputFailed as error:
-            self._open = False
-            discard(sys.stdout)
-            echo(f"{error}; the run goes on without it", err=True)
+        if self._error is None:
+            try:
+                print_json(event.to_json())
+            except OutputFailed as error:
+                self._error = error
+                echo(f"{error}; the run continues without it", err=True)
+
+    def check(self) -> None:
+        """Raise what stopped the writing, now that the run has ended."""
+        if self._error is not None:
+            raise self._error
 
 
 def _plain(event: Event) -> None:
