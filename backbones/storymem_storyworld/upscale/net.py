@@ -72,7 +72,7 @@ class Upscaler(nn.Module):
 def save_upscaler(network: Upscaler, folder: Path) -> None:
     """Write a network to ``folder``, made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
+    tensors = {name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(tensors, folder / WEIGHTS_FILE, {key: str(value) for key, value in asdict(network.size).items()})
 
 
