@@ -42,11 +42,16 @@ class Upscaler(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """See the class."""
+        return functional.pixel_shuffle(self.cells(pictures), SCALE)
+
+    def cells(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) -> (N, 48, H, W): the 4 x 4 pixels that each becomes, colour by colour."""
         found = functional.relu(self.first(pictures))
         for layer in self.middle:
             found = functional.relu(layer(found)) + found
         padded = functional.pad(pictures, (_REACH,) * 4, mode="replicate")
-        return functional.pixel_shuffle(self.linear(padded) + self.last(found), SCALE)
+        out: Tensor = self.linear(padded) + self.last(found)
+        return out
 
     @torch.no_grad()
     def _start_as_bicubic(self) -> None:
