@@ -148,6 +148,6 @@ def _status(store: RunStore, shot: str, current: CurrentShot | None, error: str 
     selection = store.selection(current.selection) if current else None
     if current is None or take is None or selection is None:
         return ShotStatus(shot, ShotState.WAITING)
-    view = store.file_ref(finished_view(store, shot) or current.view).path
+    view = store.file_ref(finished_view(store, current) or current.view).path
     chosen = selection.keyframes
     return ShotStatus(shot, ShotState.FINISHED, take, take.recalled, chosen, selection.rejections, view)

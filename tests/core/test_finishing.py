@@ -30,7 +30,7 @@ from storymem.errors import Cancelled, SettingsError, ShotError
 from storymem.interfaces import Finisher, PluginSettings, Progress
 from storymem.media.video import iter_frames
 from storymem.runs import open_run
-from storymem.store.finished import finished_keys
+from storymem.store.finished import finished_copies
 from storymem.store.runstore import RunStore
 from storymem.values.clip import Clip, Frames, VideoFormat
 from storymem.values.events import CopyFinished, DamageFound, Event, FinishingStarted, FinishingStep
@@ -184,6 +184,24 @@ def test_the_quality_of_copies_is_no_reason_to_select_again(stage: Stage) -> Non
     assert len(stage.of(CopyFinished)) == 2
 
 
+def test_a_shot_made_again_is_not_shown_as_it_was(stage: Stage) -> None:
+    """Cancelled after a shot was made and before it was finished: its viewing copy is the new, plain one."""
+    stage.render(chain(1), finish=[LARGER]).check()
+    cancel = CancelToken()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, FinishingStarted):
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        stage.render(chain(1).with_shot("1.1", prompt="another"), on_event=stop, cancel=cancel, finish=[LARGER])
+    with stage.opened() as run:
+        view = run.status()["1.1"].view
+    assert view is not None
+    assert film_of(view)[0] == VideoFormat(32, 16, 8)
+    assert digest(view) == digest(stage.folder() / "shots" / "01_01.mp4")
+
+
 def test_progress_is_told(stage: Stage) -> None:
     stage.render(chain(2), finish=[LARGER]).check()
     assert stage.of(FinishingStarted) == [FinishingStarted(shots=2, width=64, height=32, fps=8)]
@@ -243,7 +261,8 @@ class TestTransitions:
         assert size == VideoFormat(128, 64, 16)
         assert len(frames) == 3 * 18 - 4
         with stage.store() as store:
-            masters = [store.file_ref(store.derived(keys[1]) or "").path for keys in finished_keys(store).values()]
+            copies = finished_copies(store).values()
+            masters = [store.file_ref(store.derived(copy.keys[1]) or "").path for copy in copies]
         one, two = (list(iter_frames(path)) for path in masters[:2])
         for n in range(4):
             weight = (n + 1) / 5

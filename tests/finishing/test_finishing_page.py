@@ -68,9 +68,11 @@ def test_it_has_twenty_lines_of_code() -> None:
 
 
 def test_the_settings_of_the_page_are_real() -> None:
-    for plain in tomllib.loads(block("toml"))["finish"]:
-        choice = PluginChoice.model_validate(plain)
-        PluginHost().build(Kind.FINISHER, choice.name, choice.settings)
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    chosen = [plain for text in blocks for plain in tomllib.loads(text)["finish"]]
+    assert len(chosen) == 5
+    for choice in map(PluginChoice.model_validate, chosen):
+        PluginHost().find(Kind.FINISHER, choice.name).check(choice.settings)
 
 
 def test_the_table_lists_every_built_in_with_its_settings() -> None:

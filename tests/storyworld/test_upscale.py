@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,32 @@ def test_training_makes_lines_crisper(pairs: Pairs, tmp_path: Path) -> None:
     assert torch.equal(Pairs.load(tmp_path / "pairs").truth, pairs.truth)
 
 
+def test_the_weights_that_come_with_the_package_are_crisper_than_lanczos() -> None:
+    specs = training_specs(21, 2)  # odd: never seen in training
+    drawn, truth = as_bytes(render(specs, 1)[:, 0]), as_bytes(render(specs, 1, 384, 640)[:, 0])
+    network = load_upscaler(UpscaleSettings().weights)
+    ours, theirs = measured(network, drawn, truth), measured(lanczos, drawn, truth)
+    assert ours["psnr"] > theirs["psnr"] + 1
+    assert ours["edges"] > theirs["edges"] + 0.1
+
+
+def test_the_page_has_the_measured_numbers() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "finishing.md").read_text("utf-8")
+    found = json.loads((UpscaleSettings().weights / "accuracy.json").read_text("utf-8"))["scores"]
+    rows = [found[kind][way] for kind in ("as_shown", "as_drawn") for way in ("upscaler", "lanczos")]
+    table = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \|$", page, re.MULTILINE)
+    assert table == [(f"{row['psnr']:.1f}", f"{row['edges']:.2f}") for row in rows]
+
+
 def test_edges_of_the_truth_are_as_sharp_as_themselves(pairs: Pairs) -> None:
     truth = pairs.truth.float() / 127.5 - 1
     assert edge_sharpness(truth, truth) == pytest.approx(1.0)
     assert edge_sharpness(lanczos(pairs.drawn.float() / 127.5 - 1), truth) < 0.9
+
+
+def test_the_finisher_shows_what_the_network_gives(weights: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, size=(2, 16, 24, 3), dtype=np.uint8)
+    made = StoryworldUpscale(UpscaleSettings(weights=weights)).finish(Clip(frames, 8), None, lambda step, total: None)
+    with torch.inference_mode():
+        large = load_upscaler(weights)(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    assert np.abs(made.frames.astype(int) - as_bytes(large).permute(0, 2, 3, 1).numpy()).max() <= 1

@@ -58,8 +58,14 @@ class TrainingSettings:
     device: str = "cpu"
 
 
-def train(pairs: Pairs, settings: TrainingSettings) -> tuple[Upscaler, int]:
-    """Train a new network; return its average over the steps, and their number."""
+def train(pairs: Pairs, settings: TrainingSettings, keep: Path | None = None) -> tuple[Upscaler, int]:
+    """Train a new network; return its average over the steps, and their number.
+
+    Args:
+        pairs: What it learns from.
+        settings: How.
+        keep: Folder for the average so far, so that a run that is stopped was not for nothing.
+    """
     torch.manual_seed(0)
     device = torch.device(settings.device)
     network, rng, patches = Upscaler().to(device), random.Random(0), Patches(pairs)
@@ -77,6 +83,8 @@ def train(pairs: Pairs, settings: TrainingSettings) -> tuple[Upscaler, int]:
         follow(average, network, min(_AVERAGE, steps / (steps + 10)))
         steps += 1
         if steps % 50 == 0:
+            if keep is not None:
+                save_upscaler(average, keep)
             log.info("step %d, %.0f %% of the time, loss %.4f", steps, 100 * progress, float(loss.detach()))
     return average.cpu().eval(), steps
 
@@ -146,7 +154,7 @@ def main(
         known = draw_pairs(clips, _TRAIN_SEED)
         if pairs is not None:
             known.save(pairs)
-    network, steps = train(known, TrainingSettings(seconds, batch, learning_rate, device))
+    network, steps = train(known, TrainingSettings(seconds, batch, learning_rate, device), out)
     save_upscaler(network, out)
     found = {"pictures": len(known.truth), "processor_seconds": seconds, "steps": steps}
     scores = report(network, draw_pairs(test_clips, _TEST_SEED))

@@ -6,7 +6,6 @@ import hashlib
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from storymem.errors import PluginError
 from storymem.interfaces import Finisher, Progress
@@ -51,8 +50,11 @@ class StoryworldUpscale(Finisher[UpscaleSettings]):
         if self._network is None:
             self._network = load_upscaler(self.settings.weights)
         small = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        large: Tensor = self._network(small)
-        return large.add_(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+        # As bytes before the pixels are put in their places, which so takes a quarter of the memory; 128 rounds.
+        cells = self._network.cells(small).mul_(127.5).add_(128).clamp_(0, 255).byte()
+        count, _, height, width = small.shape
+        placed = cells.view(count, 3, SCALE, SCALE, height, width).permute(0, 4, 2, 5, 3, 1)
+        return np.asarray(placed.reshape(count, height * SCALE, width * SCALE, 3).numpy(), dtype=np.uint8)
 
     def _weights(self) -> bytes:
         path = self.settings.weights / WEIGHTS_FILE

@@ -42,11 +42,16 @@ class Upscaler(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """See the class."""
+        return functional.pixel_shuffle(self.cells(pictures), SCALE)
+
+    def cells(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) -> (N, 48, H, W): the 4 x 4 pixels that each becomes, colour by colour."""
         found = functional.relu(self.first(pictures))
         for layer in self.middle:
             found = functional.relu(layer(found)) + found
         padded = functional.pad(pictures, (_REACH,) * 4, mode="replicate")
-        return functional.pixel_shuffle(self.linear(padded) + self.last(found), SCALE)
+        out: Tensor = self.linear(padded) + self.last(found)
+        return out
 
     @torch.no_grad()
     def _start_as_bicubic(self) -> None:
@@ -72,7 +77,7 @@ class Upscaler(nn.Module):
 def save_upscaler(network: Upscaler, folder: Path) -> None:
     """Write a network to ``folder``, made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
+    tensors = {name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(tensors, folder / WEIGHTS_FILE, {key: str(value) for key, value in asdict(network.size).items()})
 
 

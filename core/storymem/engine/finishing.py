@@ -21,7 +21,7 @@ from storymem.film.film import FilmPart
 from storymem.interfaces import Finisher, Progress
 from storymem.keys import digest
 from storymem.media.video import LOSSLESS, Codec, count_frames, read_clip, viewing_codec, write_clip
-from storymem.store.finished import set_finished_keys
+from storymem.store.finished import FinishedCopy, record_finished
 from storymem.store.objects import file_digest, verified
 from storymem.store.records import CurrentShot
 from storymem.store.runstore import RunStore
@@ -110,7 +110,7 @@ class Finishing:
         """
         parts = self._parts()
         wanted = self._wanted(parts)
-        missing = [i for i, copies in wanted.items() if not self._there(copies)]
+        missing = {i for i, copies in wanted.items() if not self._there(copies)}
         self._last = (-1, {})  # of takes that may have been made again since
         if missing:
             size = self.format
@@ -119,7 +119,8 @@ class Finishing:
             if index in missing:
                 self._finish(parts, index, copies)
             yield self._id(index)
-        set_finished_keys(self._store, {self._id(i): copies.keys for i, copies in wanted.items()})
+        views = {i: part.view.digest for i, part in enumerate(parts) if part is not None}
+        record_finished(self._store, {self._id(i): FinishedCopy(views[i], own.keys) for i, own in wanted.items()})
 
     def parts(self) -> list[FilmPart | None]:
         """Return what the film is joined from, shot by shot, after :meth:`make`; None for shots that are not there."""
