@@ -31,6 +31,7 @@ STORY = {
 }
 
 
+@pytest.mark.timeout(180)  # two films by the embedded model: half a minute alone, minutes beside other work
 def test_a_story_becomes_a_film_whose_second_shot_remembers_the_first(tmp_path: Path) -> None:
     (tmp_path / "story.json").write_text(json.dumps(STORY), "utf-8")
     command = [str(Path(sys.executable).with_name("storymem")), "render", "story.json", "-o", "run"]
