@@ -464,6 +464,7 @@ def test_the_quarantine_is_emptied_by_prune_alone(finished: Stage, program: Prog
     assert everything(finished) == before
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own there")
 @pytest.mark.parametrize("name", ["objects", "takes", "shots", "run.sqlite", "quarantine", "film.mp4"])
 def test_a_link_in_a_run_folder_is_refused(finished: Stage, name: str) -> None:
     path, elsewhere = finished.folder() / name, finished.root / "elsewhere"
@@ -477,6 +478,7 @@ def test_a_link_in_a_run_folder_is_refused(finished: Stage, name: str) -> None:
             RunStore(finished.folder(), write)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="folders have no such bits there")
 def test_a_read_only_copy_can_be_looked_at(finished: Stage) -> None:
     expected = everything(finished)
     for path in (finished.root, *finished.root.rglob("*")):

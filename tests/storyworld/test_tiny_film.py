@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from storymem.media.video import count_frames
 from storymem.store.runstore import RunStore
 from storymem.values.clip import Clip
+from storymem.values.request import ShotRequest
 from storymem_backbones.wan.errors import GeometryError
 from storymem_storyworld.draw.render import as_bytes, render
 from storymem_storyworld.measure.autoencoding import reconstruction_numbers
@@ -55,3 +57,19 @@ def test_true_clips_come_back_through_the_autoencoder() -> None:
     with pytest.raises(GeometryError, match="the nearest is 17"):
         backbone.reconstruct(Clip(true[0].frames[:16], 8))
     backbone.close()
+
+
+def test_a_clip_does_not_depend_on_the_number_of_cores() -> None:
+    """How a sum is split among threads decides how it is rounded."""
+    backbone = TinyBackbone(TinySettings(steps=2))
+    request = ShotRequest("1.1", "a fox stands in the forest", None, 160, 96, 17, 1)
+    before, made = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            made.append(backbone.generate(request, lambda step, total: None))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+        backbone.close()
+    assert made[0].content_hash() == made[1].content_hash()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -50,7 +51,8 @@ class TinyBackbone(WanBackbone):
     def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make one clip; see :meth:`WanBackbone.generate`."""
         caption = self._read(request.prompt, request.subjects).concepts.caption()
-        return super().generate(replace(request, prompt=caption), progress)
+        with _one_thread():
+            return super().generate(replace(request, prompt=caption), progress)
 
     def _read(self, prompt: str, subjects: Sequence[Subject]) -> ShotReading:
         """What the loaded weights can be told of a shot: those of before looks had words have no tokens for them."""
@@ -63,3 +65,20 @@ def knows_looks(weights: Path) -> bool:
     """Whether a model folder's tokenizer has the words for looks."""
     known = json.loads((weights / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     return "outfit" in known
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread on every processor.
+
+    How a sum is split among threads decides how it is rounded, so that one core gave other pixels than two. One and not
+    more: the model is small, and on a busy machine its threads would wait for each other longer than they work.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
