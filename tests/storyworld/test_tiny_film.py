@@ -59,6 +59,7 @@ def test_true_clips_come_back_through_the_autoencoder() -> None:
     backbone.close()
 
 
+@pytest.mark.timeout(180)  # two clips on a busy machine
 def test_a_clip_does_not_depend_on_the_number_of_cores() -> None:
     """How a sum is split among threads decides how it is rounded."""
     backbone = TinyBackbone(TinySettings(steps=2))
