@@ -58,5 +58,5 @@ def test_other_text_stays() -> None:
 @pytest.mark.parametrize("value", [KEY, "AIzaSyD0123456789abcdefghijklmnop", "AKIAIOSFODNN7EXAMPLE", "my key"])
 def test_a_key_in_place_of_its_name_is_refused_and_not_repeated(value: str) -> None:
     with pytest.raises(SettingsError, match="must be the name of a variable") as caught:
-        PluginHost().build(Kind.PLANNER, "llm", {"api_key_env": value})
+        PluginHost().build(Kind.SCRIPT_PLANNER, "llm", {"api_key_env": value})
     assert value not in str(caught.value)
