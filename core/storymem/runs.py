@@ -19,7 +19,7 @@ from storymem.engine.plan import with_overrides
 from storymem.engine.prepare import check_pinned
 from storymem.errors import DamagedDatabase, GraphError, RunStoreError
 from storymem.film.film import FilmPart, write_film
-from storymem.film.names import damaged_names
+from storymem.film.names import set_damaged_names_aside
 from storymem.film.review import story_of
 from storymem.interfaces import Keyframe, MemoryStore
 from storymem.keys import derived_seed
@@ -120,7 +120,7 @@ class OpenRun:
                 self._forget(remove_damaged(store, record.digest))
         bad += [path.relative_to(store.folder).as_posix() for path in store.refresh_sidecars()]
         bad += [f"memory store: {what}" for what in self.memory_store.discard_damaged()] if self.memory_store else []
-        return bad + damaged_names(store)
+        return bad + set_damaged_names_aside(store)
 
     def require_shot(self, shot: str) -> None:
         """Raise :class:`RunStoreError` unless the story has this shot."""

@@ -262,7 +262,7 @@ def test_a_changed_memory_store_is_chosen_again(stage: Stage) -> None:
     with database:
         change_scores(database)
     database.close()
-    with open_run(stage.folder()) as run, pytest.raises(RunStoreError, match="are damaged; storymem resume"):
+    with open_run(stage.folder()) as run, pytest.raises(RunStoreError, match="are damaged; storymem repair"):
         run.keyframes("1.1")
     stage.made()
     stage.render(SCRIPT).check()

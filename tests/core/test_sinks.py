@@ -96,6 +96,6 @@ def test_the_command_line_takes_sinks(stage: Stage, program: Program) -> None:
     (stage.root / "storymem.toml").write_text(
         'backbone = "animatic"\nframes = 5\nsinks = [{ name = "jsonl", path = "events.jsonl" }]\n', "utf-8"
     )
-    done = program("render", "story.json", "-o", "run", "--quiet", cwd=stage.root)
+    done = program("render", "story.json", "-o", "run", "--quiet", "--trust", cwd=stage.root)
     assert done.returncode == 0, done.stderr
     assert lines(stage.root / "events.jsonl")[-1]["event"] == "RunFinished"

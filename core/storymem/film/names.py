@@ -118,15 +118,33 @@ class Publisher:
         return names
 
 
-def damaged_names(store: RunStore) -> list[str]:
-    """Return the readable names, and the film, whose content is not what was written; the next render puts it right.
+def set_damaged_names_aside(store: RunStore) -> list[str]:
+    """Move what bears a readable name, or the film's, and is not what was written there, to the quarantine.
 
-    Names of files that the run has lost are left out: the files themselves are what is damaged.
+    The next render gives the name again. Names of files that the run has lost are left out: the files themselves are
+    what is damaged.
+
+    Returns:
+        The names, relative to the run folder.
     """
-    recorded, files = json.loads(store.meta("film") or "{}"), store.files()
+    files = store.files()
     names = {name: digest for name, digest in store.published().items() if digest in files}
-    names |= {FILM: recorded["digest"]} if recorded else {}
-    return sorted(name for name, digest in names.items() if not has_content(store.folder / name, digest))
+    bad = sorted(name for name, digest in names.items() if not has_content(inside(store.folder, name), digest))
+    for name in bad:
+        make_way(store, store.folder / name)
+    if bad:
+        store.remove_published(bad)
+    return bad + _set_damaged_film_aside(store)
+
+
+def _set_damaged_film_aside(store: RunStore) -> list[str]:
+    recorded, film = json.loads(store.meta("film") or "{}"), store.folder / FILM
+    ours = [recorded[name] for name in ("digest", "replaces") if recorded.get(name)]
+    if not ours or any(has_content(film, digest) for digest in ours):
+        return []
+    make_way(store, film)
+    store.set_meta({"film": json.dumps({"key": "", "digest": ""})})
+    return [FILM]
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.errors import RunStoreError
+from storymem.errors import DamagedDatabase, RunStoreError
 from storymem.interfaces import Keyframe, MemoryStore
 from storymem.interfaces.memory import picture_path
 from storymem.store.database import patiently, sqlite_error
@@ -119,8 +119,8 @@ class SqliteStore(MemoryStore):
         rows = self._rows(f"SELECT {_COLUMNS} FROM keyframes WHERE owner = ? ORDER BY ordinal", owner)
         if (whole or rows) and not _intact(whole, rows):
             raise RunStoreError(
-                f"{self._folder / FILE}: the keyframes of {owner[:12]}... are damaged; storymem resume {self._folder} "
-                "chooses them again"
+                f"{self._folder / FILE}: the keyframes of {owner[:12]}... are damaged; storymem repair {self._folder} "
+                "lets them be chosen again"
             )
         return tuple(map(self._keyframe, rows))
 
@@ -142,7 +142,15 @@ class SqliteStore(MemoryStore):
             yield owner, _intact(wholes.get(owner, []), keyframes.get(owner, []))
 
     def discard_damaged(self) -> tuple[str, ...]:
-        """Remove damaged rows and say of what they were; their owners are unknown and their embeddings missing then."""
+        """Remove damaged rows and say of what they were; their owners are unknown and their embeddings missing then.
+
+        Raises:
+            DamagedDatabase: Pages are damaged, not rows alone.
+        """
+        problems = self._rows("PRAGMA integrity_check(1)")
+        if problems != [("ok",)]:  # rows out of their order cannot be found, and so not removed
+            why = " ".join(str(problems[0][0]).split())
+            raise DamagedDatabase(f"{self._folder / FILE}: cannot be used: {why}; storymem repair {self._folder}")
         owners = sorted(owner for owner, intact in self._owners() if not intact)
         rows = self._rows("SELECT encoder, id, vector, sum FROM embeddings")
         vectors = [(row[0], row[1]) for row in rows if not _vector_intact(row)]
