@@ -95,8 +95,9 @@ class RunStore:
             self._sidecars.write(self.db, self._sidecars.differing(self.db))
         known = set(self.files())
         self.objects.prepare(expected=bool(known))
-        strays = self.objects.strays(known)
-        self.objects.set_aside(strays, "finished, but not committed: its run was stopped before")
+        if noted is not None or not known:  # else nothing beside it says that this database is the newest
+            reason = "finished, but not committed: its run was stopped before"
+            self.objects.set_aside(self.objects.strays(known), reason)
 
     @contextmanager
     def changing(self, *names: str) -> Iterator[None]:
