@@ -31,8 +31,19 @@ from typing import Any
 
 PROGRAM = Path(sys.executable).with_name("storymem")
 STORY = Path(__file__).parents[1] / "examples" / "stories" / "fox_and_lantern.json"
-#: Small pictures, two workers, and both ways of joining shots.
-OPTIONS = ("--size", "208x112", "--frames", "17", "--workers", "2", "--set", "continuation=motion")
+#: Small pictures drawn at once, two workers, and both ways of joining shots.
+OPTIONS = (
+    "--set",
+    "backbone=animatic",
+    "--size",
+    "208x112",
+    "--frames",
+    "17",
+    "--workers",
+    "2",
+    "--set",
+    "continuation=motion",
+)
 _DELAY = 0.1  #: seconds; longer than most pauses between two events of this run
 
 

@@ -31,7 +31,7 @@ from storymem.media.images import FORMATS, read_reference
 from storymem.plugin import PluginHost
 from storymem.script.lint import lint
 from storymem.script.loader import load_script
-from storymem.settings import no_suggestions, resolve
+from storymem.settings import resolve
 from storymem.settings.sources import assignments_layer, environment_layer, file_layer
 from storymem.text import one_line, printable, xml_text
 from storymem_plugins.planning.answers import outline_answer, schema_of
@@ -187,13 +187,13 @@ def test_random_bytes(tmp_path: Path, host: PluginHost, content: bytes, suffix: 
 @given(
     text=mutated('budget = 4\nsize = "832x480"\nseed = 3\n[backbone]\nname = "tiny"\n'), assignment=st.text(max_size=60)
 )
-def test_settings(tmp_path: Path, text: str, assignment: str) -> None:
+def test_settings(tmp_path: Path, host: PluginHost, text: str, assignment: str) -> None:
     path = tmp_path / "storymem.toml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    reads(lambda: resolve([file_layer(path)], no_suggestions))
-    reads(lambda: resolve([assignments_layer("command line", [assignment])], no_suggestions))
+    reads(lambda: resolve([file_layer(path)], host.registry))
+    reads(lambda: resolve([assignments_layer("command line", [assignment])], host.registry))
     reads(
-        lambda: resolve([environment_layer({"STORYMEM_SIZE": assignment, "STORYMEM_SEED": assignment})], no_suggestions)
+        lambda: resolve([environment_layer({"STORYMEM_SIZE": assignment, "STORYMEM_SEED": assignment})], host.registry)
     )
 
 
