@@ -32,18 +32,8 @@ from typing import Any
 PROGRAM = Path(sys.executable).with_name("storymem")
 STORY = Path(__file__).parents[1] / "examples" / "stories" / "fox_and_lantern.json"
 #: Small pictures drawn at once, two workers, and both ways of joining shots.
-OPTIONS = (
-    "--set",
-    "backbone=animatic",
-    "--size",
-    "208x112",
-    "--frames",
-    "17",
-    "--workers",
-    "2",
-    "--set",
-    "continuation=motion",
-)
+_SETTINGS = ("backbone=animatic", "size=208x112", "frames=17", "workers=2", "continuation=motion")
+OPTIONS = tuple(part for setting in _SETTINGS for part in ("--set", setting))
 _DELAY = 0.1  #: seconds; longer than most pauses between two events of this run
 
 
