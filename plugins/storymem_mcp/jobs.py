@@ -33,6 +33,11 @@ class Job:
         self.thread = threading.Thread(target=self._run, args=(work,), name="storymem-mcp-render")
         self.thread.start()
 
+    @property
+    def starting(self) -> bool:
+        """Whether the run folder may still be half made."""
+        return not self.done.is_set() and not self.progress()[1]
+
     def progress(self) -> tuple[float, int]:
         """Return how many shots are made, parts of shots included, and how many there are."""
         with self._lock:

@@ -31,7 +31,7 @@ class Looking:
         """Return what every shot of a run is: take, recalled pictures with reasons, refused frames; and any render."""
         folder = self._desk.folder.path(run)
         job = self._desk.jobs.of(folder)
-        if job is not None and not (folder / DATABASE).is_file():  # it has only just begun, or was stopped at once
+        if job is not None and (job.starting or not (folder / DATABASE).is_file()):  # or it was stopped at once
             return {"render": job.to_json(), "film": False, "shots": []}
         with open_run(folder, host=self._desk.host) as opened:
             shots = [{k: v for k, v in s.to_json().items() if k != "view"} for s in opened.status().values()]

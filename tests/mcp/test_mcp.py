@@ -38,7 +38,7 @@ Agent = Callable[[Client], Awaitable[None]]
 
 def serve(folder: Path, agent: Agent, *options: str) -> None:
     """Let an agent talk to a server of a folder."""
-    arguments = ["mcp", str(folder), "--backbone", "animatic", "--set", "frames=5", *options]
+    arguments = ["mcp", str(folder), "--backbone", "animatic", "--set", "frames=5", "--set", "size=320x192", *options]
 
     async def talk() -> None:
         async with Client(StdioServerParameters(command=str(PROGRAM), args=arguments)) as client:
