@@ -40,7 +40,7 @@ class Handover:
 
     Attributes:
         count: How many frames.
-        clip: Pixel hash of the whole clip whose end they are.
+        clip: Content hash of the whole clip whose end they are.
         file: The frames alone, lossless; None where they are in memory only.
         frames: uint8 RGB (count, H, W, 3), where they are in memory already.
     """
