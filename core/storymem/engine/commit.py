@@ -155,6 +155,7 @@ class ShotCommitter:
             "accepted": made.accepted,
             "mode": shot.mode,
             "backbone": self._backbone,
+            **({"notes": dict(made.notes)} if made.notes else {}),
         }
         return Take(
             shot=shot.spec.shot.id,

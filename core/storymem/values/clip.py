@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +56,13 @@ class Clip:
     Attributes:
         frames: uint8 RGB, (T, H, W, 3), values 0..255.
         fps: Frames per second, a whole number.
+        notes: What the backbone wants recorded of how it was made, as plain data: the server and job, the cost,
+            ``reproducible: False`` where the same request may give another clip.
     """
 
     frames: Frames
     fps: int
+    notes: Mapping[str, str | float | bool] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         check_frames(self.frames, 4, "clip")

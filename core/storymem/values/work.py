@@ -109,7 +109,8 @@ class ShotTask:
         handover = self.request.handover
         if handover is not None and handover.file is not None:
             handover = replace(handover, file=move(handover.file))
-        request = replace(self.request, memory=_moved(self.request.memory, move), handover=handover)
+        # Notes of jobs stay with the run: on another machine the folder would be somebody else's.
+        request = replace(self.request, memory=_moved(self.request.memory, move), handover=handover, jobs=None)
         source = replace(self.source, file=move(self.source.file)) if self.source else None
         return replace(self, request=request, folder=folder, source=source, visible=_moved(self.visible, move))
 
@@ -129,6 +130,7 @@ class MadeClip:
         seed: Of the attempt that was kept.
         attempts: How many clips were made to get it.
         accepted: Whether it passed the accept gate; True without one.
+        notes: What the backbone recorded of how it was made; see :class:`storymem.values.clip.Clip`.
     """
 
     master: FileRef
@@ -141,6 +143,7 @@ class MadeClip:
     seed: int
     attempts: int = 1
     accepted: bool = True
+    notes: Mapping[str, str | float | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
