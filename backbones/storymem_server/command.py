@@ -40,6 +40,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options
     """Serve a backbone to any client of OpenAI's videos interface, and to openai_video with memory."""
     from storymem.apikey import find_key
     from storymem.errors import PluginError
+    from storymem.interfaces import Backbone
     from storymem.plugin import Kind, PluginHost
 
     try:
@@ -60,8 +61,9 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options
         allow_hosts=tuple(allow_host or ()),
     )
     token = find_key("STORYMEM_SERVE_TOKEN", token_file)
-    registration = plugins.find(Kind.BACKBONE, chosen.name)
-    serve_forever(settings, token, chosen.name, registration.build(chosen.settings), typer.echo)
+    model = plugins.build(Kind.BACKBONE, chosen.name, chosen.settings)
+    assert isinstance(model, Backbone)  # the host has checked it against its kind
+    serve_forever(settings, token, chosen.name, model, typer.echo)
 
 
 def _role(text: str) -> Literal["memory", "first_frame"]:

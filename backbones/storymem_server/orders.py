@@ -129,7 +129,7 @@ def _given(entry: Any) -> Given:
         raise ApiError(
             400,
             "invalid_picture",
-            'a picture is an upload, {"image_url": "data:image/png;base64,..."} or {"id": "video_..."}; nothing is fetched',
+            'a picture must be an upload, {"image_url": "data:image/png;base64,..."} or {"id": "video_..."}',
         )
     try:
         return base64.b64decode(encoded, validate=True)

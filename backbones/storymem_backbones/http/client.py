@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 import httpx2
@@ -24,6 +24,7 @@ from storymem_backbones.http.errors import EngineError, Interrupted, Refused
 from storymem_backbones.http.settings import HttpSettings
 
 Json = dict[str, Any]
+AnswerT = TypeVar("AnswerT")
 #: Called about twice a second while waiting; raises :class:`storymem.errors.Cancelled` to stop.
 Tick = Callable[[], None]
 #: A file of a form: (field, (file name, content, media type)).
@@ -211,7 +212,7 @@ class Client:
 
     # -- retries --------------------------------------------------------------------------------------------
 
-    def _retried(self, call: Callable[[], Any], tick: Tick, again: bool) -> Any:
+    def _retried(self, call: Callable[[], AnswerT], tick: Tick, again: bool) -> AnswerT:
         tries = self._settings.retries + 1
         for attempt in range(tries):
             tick()
@@ -225,7 +226,7 @@ class Client:
                 self._pause(attempt, error.after, tick)
         raise AssertionError("unreachable")
 
-    def _tried(self, call: Callable[[], Any]) -> Any:
+    def _tried(self, call: Callable[[], AnswerT]) -> AnswerT:
         """Call, with what the client library raises turned into :class:`_TryAgain`."""
         try:
             return call()

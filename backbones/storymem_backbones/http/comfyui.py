@@ -11,8 +11,9 @@ from storymem.interfaces import Mode, ShotRequest
 from storymem.values.clip import Frames
 from storymem.values.picture import encode_png
 from storymem_backbones.http.client import Body, Json, Tick, short
-from storymem_backbones.http.engine import HttpBackbone, JobState, Look
+from storymem_backbones.http.engine import HttpBackbone
 from storymem_backbones.http.errors import EngineError, JobLost
+from storymem_backbones.http.looks import JobState, Look
 from storymem_backbones.http.openai_video import job_id
 from storymem_backbones.http.settings import ComfySettings, Workflow
 

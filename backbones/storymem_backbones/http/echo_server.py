@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from storymem.interfaces import Mode, ShotRequest
 from storymem_backbones.http.client import Body, Json, Tick, short
-from storymem_backbones.http.engine import HttpBackbone, JobState, Look
+from storymem_backbones.http.engine import HttpBackbone
 from storymem_backbones.http.errors import EngineError, JobLost, Refused
+from storymem_backbones.http.looks import JobState, Look
 from storymem_backbones.http.openai_video import job_id
 from storymem_backbones.http.pictures import data_url
 from storymem_backbones.http.settings import EchoSettings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from storymem.interfaces import Mode, ShotRequest
 from storymem_backbones.http.client import Body, Json, Tick, short
-from storymem_backbones.http.engine import HttpBackbone, JobState, Look
+from storymem_backbones.http.engine import HttpBackbone
 from storymem_backbones.http.errors import Interrupted, JobLost, Refused
+from storymem_backbones.http.looks import JobState, Look
 from storymem_backbones.http.openai_video import job_id
 from storymem_backbones.http.pictures import data_url, passed
 from storymem_backbones.http.settings import LightX2VSettings
@@ -28,7 +29,7 @@ class LightX2V(HttpBackbone[LightX2VSettings]):
 
     def modes(self) -> tuple[frozenset[Mode], int]:
         """Return what follows from ``memory``: the one picture is memory or the first frame, not both."""
-        if self.settings.memory == "none":
+        if self.settings.memory == "off":
             return frozenset({Mode.T2V, Mode.MI2V}), 0
         return frozenset({Mode.T2V, Mode.M2V}), 1 if self.settings.memory == "first" else self.settings.max_memory
 

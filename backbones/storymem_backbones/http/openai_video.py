@@ -15,8 +15,9 @@ from storymem.interfaces import Mode, ShotRequest
 from storymem.values.clip import Frames
 from storymem.values.picture import encode_png
 from storymem_backbones.http.client import Body, FilePart, Json, Tick, short
-from storymem_backbones.http.engine import HttpBackbone, JobState, Look
+from storymem_backbones.http.engine import HttpBackbone
 from storymem_backbones.http.errors import JobLost, Refused
+from storymem_backbones.http.looks import JobState, Look
 from storymem_backbones.http.pictures import passed, tagged
 from storymem_backbones.http.settings import Memory, OpenAIVideoSettings
 
@@ -83,7 +84,7 @@ class OpenAIVideo(HttpBackbone[OpenAIVideoSettings]):
         """Return what follows from the way of passing memory; a server's one picture is memory or first frame."""
         if self._memory == "slots":
             return frozenset(Mode), self.settings.max_memory
-        if self._memory == "none":
+        if self._memory == "off":
             return frozenset({Mode.T2V, Mode.MI2V}), 0
         return frozenset({Mode.T2V, Mode.M2V}), 1 if self._memory == "first" else self.settings.max_memory
 

@@ -36,7 +36,7 @@ def grid(pictures: Sequence[Frames], size: tuple[int, int]) -> Frames:
 
 def passed(way: str, request: ShotRequest) -> list[Frames]:
     """Return the pictures that stand for memory in a request, passed one of the ways of ``Memory``."""
-    if way == "none" or not request.memory:
+    if way == "off" or not request.memory:
         return []
     if way == "first":
         return [request.pictures[0]]

@@ -12,7 +12,7 @@ from storymem.interfaces import Mode, NotInFingerprint, PluginSettings
 
 Inert = NotInFingerprint()
 Side = Annotated[int, Field(ge=1, le=8192)]
-Memory = Literal["none", "first", "grid", "references", "tags", "slots"]
+Memory = Literal["off", "first", "grid", "references", "tags", "slots"]
 
 
 class HttpSettings(PluginSettings):
@@ -83,7 +83,7 @@ class OpenAIVideoSettings(HttpSettings):
     Attributes:
         dialect: Whose fields it knows; see docs/engines-http.md.
         model: The model's name at the server; empty for the server's own.
-        memory: How recalled keyframes are passed. ``none``: not at all. ``first``: the first one, as the one picture
+        memory: How recalled keyframes are passed. ``off``: not at all. ``first``: the first one, as the one picture
             of the request. ``grid``: all in one picture. ``references``: as several pictures, in recall order.
             ``tags``: the same, and the prompt says which picture shows whom. ``slots``: as memory, to a server of
             ours. None for the dialect's default: ``slots`` for storymem, ``references`` for vllm_omni, else ``first``.
@@ -101,11 +101,11 @@ class LightX2VSettings(HttpSettings):
     """A LightX2V server.
 
     Attributes:
-        memory: ``none``; ``first`` or ``grid``: in place of the first frame.
+        memory: ``off``; ``first`` or ``grid``: in place of the first frame.
     """
 
     base_url: str = "http://127.0.0.1:8000"
-    memory: Literal["none", "first", "grid"] = "none"
+    memory: Literal["off", "first", "grid"] = "off"
 
 
 class EchoSettings(HttpSettings):
