@@ -92,6 +92,7 @@ class Worker:
         codec = MASTERS[task.master]
         path = task.path(f"master{codec.suffix}")
         write_clip(path, clip, codec)
+        notes = clip.notes
         if task.master != "lossless":
             # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
             clip = read_clip(path, clip.fps)
@@ -107,6 +108,7 @@ class Worker:
             seed=seed,
             attempts=attempts,
             accepted=judgement.accepted,
+            notes=notes,
         )
         return clip, made, judgement.rejections
 

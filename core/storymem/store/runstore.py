@@ -6,6 +6,7 @@
     takes/  generation.json          the same once more, shot by shot: what a lost run.sqlite is rebuilt from
     memory.sqlite                    the memory store: the keyframes themselves
     quarantine/                      damaged files and strays, each with its reason
+    jobs/                            jobs at servers, to be found again after a crash; small
     tmp/                             files being written; emptied when a run starts
 
 Only one process writes at a time. A shot is committed in one transaction after its files are in place, so a

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from storymem.values.clip import Frames
@@ -69,6 +70,8 @@ class ShotRequest:
             them with pixels in memory and reads them by ``keyframe.load()``.
         handover: The previous shot's last frames, or None for a cut. The clip starts by repeating them; the
             transition drops them from the film.
+        jobs: A folder, not made yet, that outlives the process: a backbone whose work is done by a server notes its
+            jobs there, to find them again after a crash. None where nothing can be kept. Changes no result.
     """
 
     shot: str
@@ -82,6 +85,7 @@ class ShotRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     memory: tuple[Keyframe, ...] = ()
     handover: Handover | None = None
+    jobs: Path | None = field(default=None, compare=False)
 
     @property
     def mode(self) -> Mode:

@@ -109,7 +109,8 @@ class ShotTask:
         handover = self.request.handover
         if handover is not None and handover.file is not None:
             handover = replace(handover, file=move(handover.file))
-        request = replace(self.request, memory=_moved(self.request.memory, move), handover=handover)
+        # Notes of jobs stay with the run: on another machine the folder would be somebody else's.
+        request = replace(self.request, memory=_moved(self.request.memory, move), handover=handover, jobs=None)
         source = replace(self.source, file=move(self.source.file)) if self.source else None
         return replace(self, request=request, folder=folder, source=source, visible=_moved(self.visible, move))
 
@@ -130,6 +131,7 @@ class MadeClip:
         attempts: How many clips were made to get it.
         accepted: Whether it passed the accept gate; True without one.
         sound: Whether the clip has sound, which is in its master.
+        notes: What the backbone recorded of how it was made; see :class:`storymem.values.clip.Clip`.
     """
 
     master: FileRef
@@ -143,6 +145,7 @@ class MadeClip:
     attempts: int = 1
     accepted: bool = True
     sound: bool = False
+    notes: Mapping[str, str | float | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
