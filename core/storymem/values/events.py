@@ -63,6 +63,23 @@ class ShotStarted(ShotEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShotPlaced(ShotEvent):
+    """Where the shot's work has got to.
+
+    Attributes:
+        state: ``queued``, ``loading`` (weights), ``running``, or ``lost``: its worker is gone, and it is queued again.
+        place: The worker.
+        attempt: 1 for the first worker that has it.
+        reason: Why it was lost; empty otherwise.
+    """
+
+    state: str
+    place: str
+    attempt: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShotStep(ShotEvent):
     """The backbone has done ``step`` of ``total`` steps."""
 
