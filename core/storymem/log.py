@@ -59,7 +59,8 @@ def describe(event: Event) -> str | None:  # noqa: C901, PLR0911 - one line a ki
     """Return a line for people, or None for events that are only of use to programs."""
     match event:
         case RunStarted():
-            return f"{event.title}: {event.shots} shots with {event.backbone}, into {event.folder}"
+            workers = f"; {event.workers}" if event.workers else ""
+            return f"{event.title}: {event.shots} shots with {event.backbone}, into {event.folder}{workers}"
         case Notice():
             return f"note: {event.text}"
         case ShotStarted(understood=understood) if understood:

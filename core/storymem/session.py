@@ -35,7 +35,7 @@ from storymem.script.source import Script, read_source
 from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, resolve
 from storymem.store.runstore import RunStore
 from storymem.trust import Request
-from storymem.values.events import Event, Notice, RunFinished, RunStarted
+from storymem.values.events import Event, RunFinished, RunStarted
 from storymem.values.script import StoryScript
 
 #: Keys whose object decides what is made; a run needs the same ones to be continued.
@@ -78,6 +78,7 @@ class Session:
         self._recipe: WorkerFactory | None = None
         self._executor: Executor[Any] | None = None
         self._opened_executor = False
+        self._finishing = threading.Lock()
         self._finishers: tuple[Finisher[Any], ...] | None = None
         self._policies: dict[str, MemoryPolicy[Any]] = {}
 
@@ -180,8 +181,8 @@ class Session:
                 config, plan = self._plan(self._with_cast(with_overrides(story, overrides)))
             run = opened.enter_context(self._run(config, plan, store, emit, cancel or CancelToken()))
             name, shots = self.settings.backbone.name, len(plan.board)
-            emit(RunStarted(title=story.title, folder=str(store.folder), shots=shots, backbone=name))
-            emit(Notice(text=f"shots are made by {self.placement()}"))
+            placed = self.placement()
+            emit(RunStarted(title=story.title, folder=str(store.folder), shots=shots, backbone=name, workers=placed))
             tally, film = run.render(RunFolders(folder, self._library(), resumes))
             result = run_result(store, plan, tally, film)
             emit(
@@ -303,9 +304,12 @@ class Session:
         """Build what belongs to one render alone, and release it afterwards."""
         memory_store = config.one(self.host, Kind.MEMORY_STORE, "store", self.settings.store, MemoryStore)
         executor, recipe = self.executor(), self.recipe()
+        executor.check_recipe(recipe)
         memory_store.open(store.folder)
         try:
-            plugins = RunPlugins(self.built(), self._policy(config), memory_store, executor, recipe, self.finishers())
+            plugins = RunPlugins(
+                self.built(), self._policy(config), memory_store, executor, recipe, self.finishers(), self._finishing
+            )
             yield Run(plan, config, plugins, store, emit, cancel)
         finally:
             if not self._instances.owns(memory_store):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from storymem.engine.cancel import CancelToken
@@ -40,6 +41,7 @@ class RunPlugins:
         executor: Open.
         recipe: Builds the workers that the executor runs.
         finishers: What makes finished copies, in order.
+        finishing: Held while they work: runs side by side share them, and they need not be made for that.
     """
 
     worker: WorkerPlugins
@@ -48,6 +50,7 @@ class RunPlugins:
     executor: Executor[Any]
     recipe: WorkerRecipe
     finishers: Sequence[Finisher[Any]] = ()
+    finishing: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,9 @@ class Run:
     def _finish(self) -> tuple[Path, int] | None:
         store = self._store
         store.keep_only([shot.id for shot in self._plan.board])
-        for shot in self._finishing.make():
-            self._show(shot)
+        with self._plugins.finishing:
+            for shot in self._finishing.make():
+                self._show(shot)
         self._publisher.finish(store.current())
         if self._tally.done < len(self._plan.board):
             return None

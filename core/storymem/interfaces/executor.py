@@ -122,6 +122,9 @@ class Executor(Plugin[SettingsT]):
             SettingsError: As from :meth:`describe`.
         """
 
+    def check_recipe(self, recipe: WorkerRecipe) -> None:
+        """Raise :class:`PluginError` if the recipe cannot be sent to where the workers are; asked once a run."""
+
     @abstractmethod
     def submit(
         self, recipe: WorkerRecipe, task: ShotTask, listener: TaskListener, priority: float = 0.0
@@ -133,9 +136,6 @@ class Executor(Plugin[SettingsT]):
             task: Picklable.
             listener: Hears of its states and steps.
             priority: Tasks of higher priority run first; among equals, those submitted first.
-
-        Raises:
-            PluginError: The recipe cannot be sent to where the workers are.
         """
 
     @abstractmethod

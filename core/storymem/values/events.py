@@ -28,12 +28,13 @@ class ShotEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The script is loaded, the graph is valid, the folder is locked."""
+    """The script is loaded, the graph is valid, the folder is locked; ``workers`` says where shots are made."""
 
     title: str
     folder: str
     shots: int
     backbone: str
+    workers: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,16 +6,15 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from storymem.errors import Cancelled, ShotError
-from storymem.interfaces import PluginSettings, Requirements, TaskListener, TaskState, WorkerRecipe
+from storymem.interfaces import PluginSettings, Requirements, TaskState, WorkerRecipe
 from storymem.placement import VISIBLE, Placement, place, visible_gpus
-from storymem.values.work import ShotOutcome, ShotTask
+from storymem.values.work import ShotOutcome
 from storymem_plugins.executors.child import serve
 from storymem_plugins.executors.pool import Job, PoolExecutor, Seat, WorkerLostError
 from storymem_plugins.executors.recipes import PickledRecipes
@@ -62,12 +61,9 @@ class ProcessExecutor(PoolExecutor[ProcessSettings]):
         self._loading = threading.Lock() if short and workers > 1 else nullcontext()
         self.open_seats(workers)
 
-    def submit(
-        self, recipe: WorkerRecipe, task: ShotTask, listener: TaskListener, priority: float = 0.0
-    ) -> Future[ShotOutcome]:
-        """Queue the task; raises :class:`PluginError` if a plugin object cannot be sent to another process."""
+    def check_recipe(self, recipe: WorkerRecipe) -> None:
+        """Raise :class:`PluginError` if a plugin object cannot be sent to another process."""
         self._recipes.of(recipe)
-        return super().submit(recipe, task, listener, priority)
 
     def place_of(self, seat: Seat) -> str:
         """Return the process, and the GPUs it has."""
