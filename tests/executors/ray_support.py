@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
@@ -17,7 +17,7 @@ _STORE = 80 * 1024 * 1024
 
 
 class TestCluster:
-    """A head that runs no shots, and two nodes that run one each."""
+    """A head that runs no shots, and two nodes that run two each."""
 
     __test__ = False
 
@@ -26,7 +26,8 @@ class TestCluster:
             initialize_head=True,
             head_node_args={"num_cpus": 0, "object_store_memory": _STORE, "_system_config": _HEALTH},
         )
-        self.nodes = [self.add() for _ in range(2)]
+        for _ in range(2):
+            self._cluster.add_node(num_cpus=2, object_store_memory=_STORE)
         self._cluster.wait_for_nodes()
 
     @property
@@ -34,22 +35,10 @@ class TestCluster:
         """Where drivers connect."""
         return str(self._cluster.address)
 
-    def add(self) -> Any:
-        """Start a node with one core."""
-        return self._cluster.add_node(num_cpus=1, object_store_memory=_STORE)
-
-    def remove(self, node: Any) -> None:
-        """Kill a node with everything on it, as a power cut does."""
-        self.nodes.remove(node)
-        self._cluster.remove_node(node, allow_graceful=False)
-
-    def freeze(self, node: Any, pids: list[int]) -> list[int]:
-        """Stop a node's raylet and its workers where they are; return the processes, to be continued later."""
-        raylet = node.all_processes["raylet"][0].process.pid
-        stopped = [raylet, *pids]
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        return stopped
+    def kill(self, raylet: int, worker: int) -> None:
+        """Kill a node's raylet and a worker on it, as a power cut does."""
+        for pid in (raylet, worker):
+            os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End everything."""
@@ -68,3 +57,8 @@ def two_nodes() -> Iterator[TestCluster]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
+
+
+def parent(pid: int) -> int:
+    """Return the process that started another one; of a worker, that is its node's raylet."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])

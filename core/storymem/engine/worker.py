@@ -91,10 +91,20 @@ class Worker:
         self._turn = threading.Lock()
 
     def load(self) -> None:
-        """Load the backbone's weights; returns at once if they are loaded, or while it is making a shot."""
+        """Load the backbone's weights; returns at once if they are loaded, or while it is making a shot.
+
+        Raises:
+            StoryMemError: They cannot be loaded.
+        """
         if self._turn.acquire(blocking=False):
+            backbone = self._plugins.backbone
             try:
-                self._plugins.backbone.load()
+                backbone.load()
+            except StoryMemError:
+                raise
+            except Exception as error:
+                what = f"backbone {type(backbone).__name__} cannot load its weights"
+                raise _failure(error, f"{what}: {type(error).__name__}: {error}") from error
             finally:
                 self._turn.release()
 

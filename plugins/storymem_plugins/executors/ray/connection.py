@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 #: A cluster of this process notices a dead node after 3 to 5 s instead of Ray's 30 or more.
 _HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
 
+#: Beginnings of the variables that Ray adds to this process's environment.
+_CHANGED = ("RAY_", "OMP_", "PYTHONBREAKPOINT")
+
 
 class Connection:
     """Joins a cluster or starts one; ``close`` leaves it.
@@ -58,7 +61,7 @@ class Connection:
                 ray.shutdown()
         ray_worker.print_to_stdstream = self._print
         for name in os.environ.keys() - self._environment.keys():
-            if name.startswith(("RAY_", "OMP_")):
+            if name.startswith(_CHANGED):
                 del os.environ[name]
 
 
