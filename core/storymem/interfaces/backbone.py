@@ -7,8 +7,9 @@ folders: what it needs of them is in the request.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from storymem.errors import SettingsError
 from storymem.interfaces.plugin import Plugin, SettingsT
@@ -89,6 +90,19 @@ class Capabilities:
             raise SettingsError(f"{where} hands over {count} frames; the backbone takes {allowed}")
 
 
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What one worker needs of its machine.
+
+    Attributes:
+        gpus: GPUs that it uses for itself.
+        memory: Host memory that loading takes, in bytes; 0 where it does not matter.
+    """
+
+    gpus: int = 0
+    memory: int = 0
+
+
 class Backbone(Plugin[SettingsT]):
     """Makes the clip of one shot."""
 
@@ -102,6 +116,24 @@ class Backbone(Plugin[SettingsT]):
     def explain(self, prompt: str, subjects: Sequence[Subject]) -> str:
         """Return in a few words what the backbone makes of a text, for the user; empty if it has nothing to say."""
         return ""
+
+    @classmethod
+    def spread(cls, settings: Mapping[str, Any], gpus: int) -> Mapping[str, Any]:
+        """Return settings under which ``gpus`` GPUs make one shot together (setting ``gpus_per_shot``).
+
+        Raises:
+            SettingsError: It cannot.
+        """
+        raise SettingsError(
+            f"gpus_per_shot: {gpus}; backbone {cls.__name__} does not spread a shot over GPUs; unset it"
+        )
+
+    def requirements(self) -> Requirements:
+        """Return what a worker with this backbone needs, without loading weights; nothing by default."""
+        return Requirements()
+
+    def load(self) -> None:
+        """Load the weights ahead of the first shot. Does nothing by default: ``generate`` loads what it needs."""
 
     @abstractmethod
     def generate(self, request: ShotRequest, progress: Progress) -> Clip:

@@ -275,6 +275,10 @@ class RunStore:
         """Return where a stored file is."""
         return FileRef(self.objects.path(digest, self.file(digest).suffix), digest)
 
+    def is_intact(self, digest: str) -> bool:
+        """Whether the bytes of a stored file are what was recorded; raises :class:`RunStoreError` as reading does."""
+        return bool(digest) and self.objects.has_content(self.file(digest))
+
     def picture(self, keyframe: str) -> FileRef | None:
         """Return the file of a keyframe by its id; None if it was pruned or lost."""
         row = self.db.row("SELECT digest FROM pictures WHERE id = ?", (keyframe,))
