@@ -15,8 +15,8 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan.geometry import INPUT_CHANNELS, LATENT_CHANNELS
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.sampler import M2V_BOUNDARY, m2v_scheduler
 
 TEXT_WIDTH = 32
