@@ -54,8 +54,11 @@ class LoadsPipelines(Backbone[DiffusionT]):
     def doctor(self) -> Sequence[Check]:
         """Licence, whether weights and device are there, and what a shot of native size will take."""
         facts, profile = self._facts(), self.settings.resolved_profile()
-        checks = [Check("licence", True, self.card.licence), self._weights_check(), *self._more_checks()]
+        weights = self._weights_check()
+        checks = [Check("licence", True, self.card.licence), weights, *self._more_checks()]
         checks.append(self._device_check(profile))
+        if self._folder_if_there() is not None and not weights.ok:
+            return checks
         for memory in sorted({0, facts.max_memory}):
             need = self.estimate(facts.width, facts.height, facts.frames, memory)
             fits = profile.device == "cpu" or need.gpu_bytes / GIB <= profile.gpu_memory

@@ -67,6 +67,7 @@ class WanBackbone(LoadsPipelines[WanSettings]):
             fps=manifest.fps,
             max_memory=_MOST_MEMORY,
             handovers=frozenset({1, 5}),
+            anchors=frozenset({0}),
         )
 
     def fingerprint(self) -> str:
@@ -87,7 +88,7 @@ class WanBackbone(LoadsPipelines[WanSettings]):
         """
         settings = self.settings.model_copy(update=dict(request.options))
         shot = _inputs(request, settings)
-        from_text = settings.text_to_video is not None and request.mode is Mode.T2V
+        from_text = settings.text_to_video is not None and request.mode is Mode.T2V and not request.anchors
         pipeline = self._pipeline(from_text)
         sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
         with self._memory_watched():
@@ -199,5 +200,12 @@ def _inputs(request: ShotRequest, settings: WanSettings) -> ShotInputs:
         frames=request.frames,
         seed=request.seed,
         memory=request.pictures,
-        condition=request.handover_frames,
+        condition=_opening(request),
     )
+
+
+def _opening(request: ShotRequest) -> Frames | None:
+    """The frames that the clip begins with: those handed over, or the picture anchored at its first frame."""
+    if request.handover_frames is None and request.anchors:
+        return request.anchors[0].load()[None]
+    return request.handover_frames

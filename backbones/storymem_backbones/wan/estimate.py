@@ -127,7 +127,7 @@ def _component_bytes(profile: Profile, configs: Mapping[str, Mapping[str, Any]],
     return {
         "expert": blocks * (1 if profile.linear_fp8 != "none" else bytes_each) + (rest + lora) * bytes_each,
         "text_encoder": text_encoder_parameters(configs["text_encoder"]) * bytes_each,
-        "vae": _vae_parameters(configs["vae"]) * BYTES[profile.vae_dtype],
+        "vae": vae_parameters(configs["vae"]) * BYTES[profile.vae_dtype],
     }
 
 
@@ -143,11 +143,12 @@ def _disk_bytes(configs: Mapping[str, Mapping[str, Any]], experts: int) -> float
     return float(
         4 * experts * transformer_parameters(configs["transformer"])
         + 2 * text_encoder_parameters(configs["text_encoder"])
-        + 4 * _vae_parameters(configs["vae"])
+        + 4 * vae_parameters(configs["vae"])
     )
 
 
-def _vae_parameters(config: Mapping[str, Any]) -> int:
+def vae_parameters(config: Mapping[str, Any]) -> int:
+    """Parameters of Wan's VAE, scaled from its published size."""
     return int(config.get("parameters", WAN_VAE["parameters"] * (config.get("base_dim", 96) / 96) ** 2))
 
 
