@@ -13,7 +13,6 @@ from PIL import Image
 from storymem.errors import GraphError, ScriptError, SettingsError
 from storymem.graph import Edge, build_graph
 from storymem.graph.export import to_json, to_svg
-from storymem.interfaces import Capabilities, Mode
 from storymem.media.video import read_clip
 from storymem.script.lint import lint
 from storymem.script.services import rebased
@@ -50,7 +49,7 @@ def red(frame=-1):
 
 
 def test_a_picture_is_held_where_it_is_anchored(stage, base):
-    assert not stage.render(anchored([], [red()]), base=base).failed
+    assert not stage.render(anchored([], [red()]), base=base).failures
     assert (clip_of(stage, "1.2")[-1] == COLOURS["red"]).all()
     assert not (clip_of(stage, "1.1")[-1] == COLOURS["red"]).all()
 
@@ -71,7 +70,7 @@ def test_only_shots_with_anchors_have_other_keys(stage, base):
 def test_a_run_is_continued_without_the_folder_of_the_pictures(stage, base):
     script = anchored([red()], [])
     failing = stage.render(script, base=base, fault={"p2": "raise"})
-    assert set(failing.failed) == {"1.2"}
+    assert set(failing.failures) == {"1.2"}
     stage.made()
     (base / "pictures" / "red.png").unlink()
     with stage.teller() as teller:
@@ -82,7 +81,7 @@ def test_a_run_is_continued_without_the_folder_of_the_pictures(stage, base):
 def test_a_shot_ends_on_the_first_frame_of_a_later_one(stage):
     script = anchored([], [{"shot": "1.4"}], [], [])
     result = stage.render(script, policy={"name": "recent"})
-    assert not result.failed
+    assert not result.failures
     assert np.array_equal(clip_of(stage, "1.2")[-1], clip_of(stage, "1.4")[0])
     started = [event.shot for event in stage.events if type(event).__name__ == "ShotStarted"]
     assert started.index("1.4") < started.index("1.2")
@@ -92,7 +91,7 @@ def test_a_shot_ends_on_the_first_frame_of_a_later_one(stage):
 def test_frames_of_a_shot_are_counted_as_the_film_shows_them(stage):
     """Shot 1.2 goes on from 1.1, so that its clip begins with a frame that the film drops."""
     shots = [shot("p1"), shot("p2", cut=False), shot("p3", anchors=[{"frame": 0, "shot": "1.2", "shot_frame": 0}])]
-    assert not stage.render(story(shots)).failed
+    assert not stage.render(story(shots)).failures
     assert np.array_equal(clip_of(stage, "1.3")[0], clip_of(stage, "1.2")[1])
 
 
@@ -155,17 +154,6 @@ def test_a_handed_over_frame_cannot_be_anchored(stage, base):
 def test_a_backbone_that_holds_nothing_says_so(stage, base):
     with pytest.raises(SettingsError, match="cannot hold a picture at frame 0; it holds none; drop the anchor"):
         stage.render(anchored([red(0)]), base=base, backbone={"name": "animatic"})
-
-
-def test_steps_of_anchors():
-    can = Capabilities(
-        modes=frozenset(Mode), size=(32, 32), size_multiple=32, frames=9, frame_step=8, fps=24, max_memory=0,
-        anchors=frozenset({0}), anchor_step=8,
-    )  # fmt: skip
-    for frame in (0, 1, 9):
-        can.check_anchor(frame, 17, "here")
-    with pytest.raises(SettingsError, match=r"it holds frames 0, 8n\+1"):
-        can.check_anchor(2, 17, "here")
 
 
 def test_lint_names_pictures_and_shots_that_are_not_there(base):

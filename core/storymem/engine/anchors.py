@@ -99,7 +99,9 @@ def check_anchors(plan: StoryPlan, base: Path | None) -> None:
                 read_reference(anchor_path(base, spec.shot.id, anchor.image))
 
 
-def import_anchors(script: StoryScript, size: tuple[int, int], base: Path, store: RunStore, resumes: bool) -> Anchored:
+def import_anchors(
+    script: StoryScript, size: tuple[int, int], base: Path, store: RunStore, resumes: bool
+) -> dict[str, StoredPicture]:
     """Copy the script's anchor images into the run, losslessly and of the film's size.
 
     Args:
@@ -123,9 +125,6 @@ def import_anchors(script: StoryScript, size: tuple[int, int], base: Path, store
             found = _stored(store, key) if resumes else None
             pictures[image] = found or _imported(store, key, anchor_path(base, shot, image), size)
     return pictures
-
-
-Anchored = dict[str, StoredPicture]
 
 
 def _images(script: StoryScript) -> Iterator[tuple[str, str]]:

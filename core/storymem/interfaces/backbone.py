@@ -36,7 +36,6 @@ class Capabilities:
         most_frames: Most frames of a clip; None for no limit of the model's own.
         handovers: Numbers of frames that a previous shot may hand over, besides none at all.
         anchors: Frames at which a clip can be made to show a given picture; negative ones count from the end.
-        anchor_step: If given, pictures can also be held at every frame ``anchor_step * n + 1``.
         concurrent: Whether ``generate`` may run in several threads at once.
     """
 
@@ -52,7 +51,6 @@ class Capabilities:
     most_frames: int | None = None
     handovers: frozenset[int] = frozenset({1, 2, 3, 4, 5})
     anchors: frozenset[int] = frozenset()
-    anchor_step: int | None = None
     concurrent: bool = False
 
     def check_size(self, width: int, height: int) -> None:
@@ -93,12 +91,10 @@ class Capabilities:
     def check_anchor(self, frame: int, frames: int, where: str) -> None:
         """Raise :class:`SettingsError` unless a clip of ``frames`` frames can show a given picture at ``frame``."""
         held = {position % frames for position in self.anchors if -frames <= position < frames}
-        on_step = self.anchor_step is not None and frame % self.anchor_step == 1 % self.anchor_step
-        if frame in held or on_step:
+        if frame in held:
             return
-        allowed = [str(position) for position in sorted(self.anchors, key=lambda p: (p < 0, p))]
-        allowed += [] if self.anchor_step is None else [f"{self.anchor_step}n+1"]
-        what = f"it holds frames {', '.join(allowed)}" if allowed else "it holds none; drop the anchor"
+        allowed = ", ".join(str(position) for position in sorted(self.anchors, key=lambda p: (p < 0, p)))
+        what = f"it holds frames {allowed}" if allowed else "it holds none; drop the anchor"
         raise SettingsError(f"{where}: the backbone cannot hold a picture at frame {frame}; {what}")
 
 
