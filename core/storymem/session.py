@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
+from storymem.engine.anchors import check_anchors
 from storymem.engine.cancel import CancelToken
 from storymem.engine.finishing import film_format
 from storymem.engine.given import take_instances
@@ -171,6 +172,7 @@ class Session:
         config, plan = self._plan(self._with_cast(story))
         self._check_services()
         film_format(self.finishers(), plan)
+        check_anchors(plan, None if resumes else folder)
         if not resumes:
             check_references(story, folder)
         with ExitStack() as opened:
@@ -381,7 +383,9 @@ def request_of(store: RunStore) -> Request:
     files = [Path(file) for file in json.loads(store.meta("plugins") or "[]")]
     settings = json.loads(store.meta("settings") or "{}")
     story = json.loads(store.meta("script") or "{}")
-    referred = any(entity.get("references") for entity in story.get("entities", ()))
+    shots = [shot for scene in story.get("scenes", ()) for shot in scene.get("shots", ())]
+    anchors = [anchor for shot in shots for anchor in shot.get("anchors", ())]
+    referred = any(e.get("references") for e in story.get("entities", ())) or any(a.get("image") for a in anchors)
     base = Path(store.meta("base") or "") if referred else None
     return Request(store.folder, settings, files, base)
 
