@@ -5,6 +5,7 @@ Runs in the engine's process and touches no pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class ShotPreparer:
         policy: Decides what is recalled.
         memory: What earlier shots gave.
         store: What is there already.
+        pins: Takes to use in place of those that the user fixed, by shot; None where none is to count.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class ShotPreparer:
         policy: MemoryPolicy[Any],
         memory: Memory,
         store: RunStore,
+        pins: Mapping[str, int | None] | None = None,
     ) -> None:
         self._plan = plan
         self._settings = settings
@@ -84,6 +87,7 @@ class ShotPreparer:
         self._policy = policy
         self._memory = memory
         self._store = store
+        self._pins = pins or {}
         self.keys = ShotKeys.of(settings, plugins, policy)
 
     def prepare(self, position: int) -> PreparedShot:
@@ -99,7 +103,7 @@ class ShotPreparer:
         request = replace(spec.request, memory=recalled, handover=self._handover(spec))
         key = self.keys.take(spec.request, recalled, request.handover)
         shot = PreparedShot(spec, request, view, key)
-        take = self._store.usable_take(spec.shot.id, key)
+        take = self._usable_take(spec.shot.id, key)
         return shot if take is None else self._with_take(shot, take)
 
     def task(self, shot: PreparedShot, folder: Path) -> ShotTask:
@@ -126,6 +130,12 @@ class ShotPreparer:
         if shot.take is not None:
             return ""
         return self._plugins.backbone.explain(shot.request.prompt, shot.request.subjects)
+
+    def _usable_take(self, shot: str, key: str) -> Take | None:
+        if shot not in self._pins:
+            return self._store.usable_take(shot, key)
+        number = self._pins[shot]
+        return self._store.take_of_key(shot, key) if number is None else self._store.take(shot, number)
 
     def _with_take(self, shot: PreparedShot, take: Take) -> PreparedShot:
         spec = shot.spec
