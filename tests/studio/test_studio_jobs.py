@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studio_support import HOSTILE, SCRIPT, Client, Markup, render_small, served, wait_for
+from studio_support import HOSTILE, Client, Markup, render_small, served, wait_for
 
 from storymem.progress import shots_in_work
 from storymem.runs import open_run
