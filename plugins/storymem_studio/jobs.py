@@ -24,7 +24,8 @@ from platformdirs import user_state_path
 from storymem.script.writing import write_text
 
 _TICK = 0.2  #: seconds between two looks at a process
-_KEPT = 20  #: finished jobs that stay listed
+_KEPT = 20  #: finished jobs that are remembered
+_SHOWN = 3  #: of them on every page
 _TAIL = 4000  #: bytes of a job's output that are shown
 
 
@@ -98,6 +99,12 @@ class Jobs:
         """Return all jobs, oldest first."""
         with self._lock:
             return tuple(self._jobs)
+
+    def shown(self) -> tuple[Job, ...]:
+        """Return the jobs that are still to be done, and the last few that are over, oldest first."""
+        jobs = self.all()
+        over = [job for job in jobs if not job.open][-_SHOWN:]
+        return tuple(job for job in jobs if job.open or job in over)
 
     def stop(self, id_: str) -> None:
         """Take a job out of the queue, or interrupt it as Ctrl-C does."""

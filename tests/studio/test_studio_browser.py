@@ -61,6 +61,7 @@ def test_from_an_idea_to_a_film(page: playwright.Page, tmp_path: Path) -> None:
         page.goto(f"{address}/runs/fox")
         page.get_by_text("pinned").wait_for()
         assert page.get_by_role("link", name="Watch the film").get_attribute("href") == "/runs/fox/film.mp4"
+        page.goto("about:blank")  # before the studio ends, which the browser would report
 
 
 def _write_script(page: playwright.Page, address: str) -> None:
@@ -88,7 +89,7 @@ def _redo(page: playwright.Page, shot: str) -> None:
     page.goto(shot)
     page.get_by_label("Another prompt").fill("A fox jumps.")
     page.locator("form[action$='/redo'] button").click()
-    assert "1 shots" in page.locator("#estimate").inner_text() or "2 shots" in page.locator("#estimate").inner_text()
+    assert "would be made again" in page.locator("#estimate").inner_text()
     page.get_by_role("button", name="Do it").click()
     # The page that is open says by itself that the shot has changed.
     page.locator("#changed").wait_for(state="visible")
@@ -131,6 +132,7 @@ def test_keys_move_through_cards_and_shots(page: playwright.Page, finished: Path
         for key, frame in ((".", 1), (".", 2), (",", 1)):
             page.keyboard.press(key)
             page.locator("output", has_text=f"frame {frame}").wait_for()
+        page.goto("about:blank")
 
 
 def test_a_phone_shows_no_sideways_scroll_bar(browser: playwright.Browser, finished: Path) -> None:

@@ -27,10 +27,8 @@ def test_jobs_run_one_after_the_other_and_say_what_came_of_them(tmp_path: Path) 
 
 
 def test_a_queue_is_found_again_and_a_running_job_is_not_begun_twice(tmp_path: Path) -> None:
-    write_data(
-        tmp_path / "tale" / "story.json",
-        {**SCRIPT, "scenes": [{"shots": [{"prompt": f"Day {day}."} for day in range(1, 31)]}]},
-    )
+    shots = [{"prompt": f"Day {day}."} for day in range(1, 31)]
+    write_data(tmp_path / "tale" / "story.json", {"title": "Days", "scenes": [{"shots": shots}]})
     first = Jobs(tmp_path)
     command = ["render", str(tmp_path / "tale" / "story.json"), "-o", str(tmp_path / "tale")]
     first.add("tale", "render", [*command, "--backbone=animatic", "--size=128x64", "--frames=9"])
@@ -55,7 +53,7 @@ def test_a_redo_through_a_form_makes_another_take(tmp_path: Path) -> None:
     render_small(tmp_path / "tale")
     with served(tmp_path) as address, Client(address) as client:
         preview = Markup(client.get(f"{RUN}/shots/1.3/redo?seed=7").text)
-        assert "1 shots would be made again" in " ".join(preview.text.split())
+        assert "1 shot would be made again" in " ".join(preview.text.split())
         answer = client.form(f"{RUN}/shots/1.3/redo", seed="7", prompt=f"--help {HOSTILE}")
         assert (answer.status_code, answer.headers["Location"]) == (303, f"{RUN}/shots/1.3")
         wait_for(lambda: 'class="job done"' in client.get("/jobs").text)
@@ -91,7 +89,7 @@ def test_a_script_is_saved_only_over_the_one_that_was_read(tmp_path: Path) -> No
         page = client.get(f"{RUN}/script").text
         assert "Morning comes." in page
         preview = " ".join(Markup(client.get(f"{RUN}/resume").text).text.split())
-        assert "1 shots would be made again" in preview
+        assert "1 shot would be made again" in preview
 
 
 def test_live_updates_begin_with_everything(tmp_path: Path) -> None:
