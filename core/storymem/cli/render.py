@@ -109,7 +109,8 @@ def print_made_again(found: Sequence[MadeAgain], as_json: bool) -> None:
         echo(f"shot {again.shot}: {'' if again.certain else 'perhaps, '}{again.reason}{because}")
     known = [(again.certain, again.seconds) for again in found if again.seconds is not None]
     certain = sum(seconds for sure, seconds in known if sure)
-    echo(f"{len(found)} shots: {certain:.0f} s, at most {sum(s for _, s in known):.0f} s" if found else "nothing")
+    plural = "shot" if len(found) == 1 else "shots"
+    echo(f"{len(found)} {plural}: {certain:.0f} s, at most {sum(s for _, s in known):.0f} s" if found else "nothing")
 
 
 def agree(run: Path, trusted: bool) -> None:
