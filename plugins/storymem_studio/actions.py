@@ -109,7 +109,7 @@ async def stop(request: Request) -> Response:
     """Take a job out of the queue, or stop it."""
     await _fields(request)
     studio_of(request).jobs.stop(request.path_params["job"])
-    return RedirectResponse("/jobs" if "fragment" in request.query_params else "/", 303)
+    return RedirectResponse("/", 303)
 
 
 async def new(request: Request) -> Response:

@@ -10,10 +10,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from storymem.errors import MediaError
-from storymem.store.runstore import RunStore
 from storymem.values.files import FileRef
 from storymem_studio.pages import RUN
-from storymem_studio.reading import file_of
 from storymem_studio.state import Studio, studio_of
 
 _TYPES = {".mp4": "video/mp4", ".png": "image/png"}
@@ -66,8 +64,7 @@ def static(request: Request) -> Response:
 def _file(request: Request) -> tuple[Studio, FileRef]:
     studio = studio_of(request)
     entry = studio.library.run(request.path_params["run"])
-    with RunStore(entry.folder, write=False) as store:
-        file = file_of(store, request.path_params["digest"])
+    file = studio.file(entry, request.path_params["digest"])
     if file is None:
         raise HTTPException(404)
     return studio, file

@@ -53,7 +53,7 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, _with_headers(send, ""))
             return
-        new = "" if self._form_cookie in cookies else f"{self._form_cookie}={form}; Path=/; HttpOnly; SameSite=Strict"
+        new = "" if self._form_cookie in cookies else f"{self._form_cookie}={form}; Path=/; HttpOnly; SameSite=Lax"
         await self._app(scope, receive, _with_headers(send, new))
 
     def _refusal(self, scope: Scope, headers: Headers, cookies: dict[str, str]) -> Response | None:
@@ -63,7 +63,7 @@ class Guard:
             given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
             if given and _same(given, self._token):
                 answer = RedirectResponse(scope["path"], 303)
-                answer.set_cookie(self._token_cookie, given, httponly=True, samesite="strict")
+                answer.set_cookie(self._token_cookie, given, httponly=True, samesite="lax")
                 return answer
             if not _same(cookies.get(self._token_cookie, ""), self._token):
                 return PlainTextResponse("open the address with the token that the studio printed", 401)

@@ -15,7 +15,7 @@ from storymem.plugin import Kind
 from storymem.runs import open_run, preview_pin, preview_redo, preview_script
 from storymem.script.changes import diff_scripts, render_diff
 from storymem.script.lint import lint
-from storymem.settings import Layer, resolve
+from storymem.settings import Layer, RunSettings, resolve
 from storymem.store.runstore import RunStore
 from storymem_studio.drafts import draft, draft_text, revised, stored_run, with_transition
 from storymem_studio.forms import redo_values
@@ -23,7 +23,7 @@ from storymem_studio.library import RunEntry
 from storymem_studio.reading import Card, reading
 from storymem_studio.state import Studio, studio_of
 
-_DEFAULT_BUDGET = 8
+_DEFAULT_BUDGET: int = RunSettings.model_fields["budget"].default
 
 
 def runs(request: Request) -> Response:

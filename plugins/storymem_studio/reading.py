@@ -19,7 +19,6 @@ from storymem.runs import OpenRun, open_run
 from storymem.session import Session, request_of
 from storymem.store.records import CurrentShot, Take
 from storymem.store.runstore import RunStore
-from storymem.values.files import FileRef
 from storymem.values.script import Entity
 from storymem.values.storyboard import BoardShot
 
@@ -291,12 +290,6 @@ class RunReader:
         for keyframe in memory.of(selection.key) if selection and memory else ():
             if entity.id in keyframe.entities and (still := _picture(keyframe)):
                 yield still
-
-
-def file_of(store: RunStore, digest: str) -> FileRef | None:
-    """Return a stored file of a run by its digest; None if the run has none of this name."""
-    record = store.files().get(digest)
-    return None if record is None else FileRef(store.objects.path(record.digest, record.suffix), digest)
 
 
 def _picture(keyframe: Keyframe) -> Still | None:

@@ -10,8 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from storymem.plugin import PluginHost
+from storymem.store.runstore import RunStore
+from storymem.values.files import FileRef
 from storymem_studio.jobs import Jobs
-from storymem_studio.library import Library
+from storymem_studio.library import Library, RunEntry
 from storymem_studio.reading import Graphs
 from storymem_studio.stills import Stills
 
@@ -44,12 +46,24 @@ class Studio:
     stills: Stills = field(default_factory=Stills)
     templates: Environment = field(default_factory=_templates)
     previewing: threading.Lock = field(default_factory=threading.Lock)
+    _files: dict[tuple[str, str], FileRef] = field(default_factory=dict)
 
     @classmethod
     def of(cls, root: Path) -> Studio:
         """Return a studio of a run folder, or of a folder of run folders."""
         host, library = PluginHost(), Library(root)
         return cls(library, Jobs(library.root), host, Graphs(host))
+
+    def file(self, run: RunEntry, digest: str) -> FileRef | None:
+        """Return a stored file of a run by its digest; None if the run has none of this name.
+
+        Where files are is kept: a page asks for dozens, and opening a run proves its whole database each time.
+        """
+        if (run.name, digest) not in self._files:
+            with RunStore(run.folder, write=False) as store:
+                found = {d: FileRef(store.objects.path(d, r.suffix), d) for d, r in store.files().items()}
+            self._files.update({(run.name, known): file for known, file in found.items()})
+        return self._files.get((run.name, digest))
 
 
 def studio_of(request: Request) -> Studio:

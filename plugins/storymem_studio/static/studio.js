@@ -25,7 +25,16 @@ async function refreshCard(id) {
   if (playing) playClip(card);
 }
 
+async function refreshRuns() {
+  const answer = await fetch("/");
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.getElementById("runs").replaceWith(document.adoptNode(page.getElementById("runs")));
+}
+
 function applyVersions(now, first) {
+  if (body.dataset.page === "draft" && now.cards) { location.reload(); return; } // it is rendered now
+  if (body.dataset.page === "runs" && !first && now.jobs !== versions.jobs) refreshRuns();
   for (const part of ["jobs", "head"]) {
     const element = document.getElementById(part);
     // The page may be older than the connection, so what is shown at first is asked for as well.
@@ -37,7 +46,10 @@ function applyVersions(now, first) {
     const missing = changed.some(([id]) => !document.getElementById(`card-${id}`));
     const seen = Object.keys(versions.cards).length > 0;
     if (missing && seen) { location.reload(); return; } // the story has other shots now
-    for (const [id] of changed) if (!first) refreshCard(id);
+    // Between page and connection a shot in work may have changed; a finished one is as it was drawn.
+    for (const [id] of changed) {
+      if (!first || !document.getElementById(`card-${id}`)?.classList.contains("finished")) refreshCard(id);
+    }
   }
   if (body.dataset.page === "shot" && !first && changed.some(([id]) => id === body.dataset.shot)) {
     document.getElementById("changed").hidden = false;
