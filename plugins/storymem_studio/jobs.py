@@ -69,7 +69,6 @@ class Jobs:
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._work = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._jobs: list[Job] = self._read()
 
@@ -147,10 +146,12 @@ class Jobs:
             if job not in self._jobs:  # stopped meanwhile
                 return
             with self._log(job).open("wb") as log:
-                self._process = subprocess.Popen(
+                process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
                 )
-            self._change(job, state="running", pid=self._process.pid)
+            # Waited for by its number, as one that another studio began: this object may go while the process runs.
+            process.returncode = 0
+            self._change(job, state="running", pid=process.pid)
 
     def _watch(self, job: Job) -> None:
         """Look at a running job once; it may have been begun by a studio that was ended."""
@@ -159,12 +160,10 @@ class Jobs:
             self._closing.wait(_TICK)
             return
         states = {0: "done", 130: "stopped", -signal.SIGINT: "stopped", _UNKNOWN: "ended"}
-        self._process = None
         self._change(job, state=states.get(code, "failed"))
 
-    def _code(self, pid: int) -> int | None:
-        if self._process is not None:
-            return self._process.poll()
+    @staticmethod
+    def _code(pid: int) -> int | None:
         with suppress(ChildProcessError, AttributeError):  # another studio's child; Windows has no such call
             found, status = os.waitpid(pid, os.WNOHANG)
             return os.waitstatus_to_exitcode(status) if found else None
