@@ -55,7 +55,7 @@ def test_from_an_idea_to_a_film(page: playwright.Page, tmp_path: Path) -> None:
         page.goto(f"{address}/runs/fox")
         page.get_by_text("2 of 2 shots finished").wait_for()
         _redo(page, f"{address}/runs/fox/shots/1.1")
-        wait_for(lambda: _takes(folder)[0] == 2, 120)
+        wait_for(lambda: _takes(folder)[:1] == [2], 120)
         _pin(page, f"{address}/runs/fox/shots/1.1")
         wait_for(lambda: _pinned(folder), 120)
         page.goto(f"{address}/runs/fox")
