@@ -1,4 +1,4 @@
-"""All stages from nothing to a model folder, on a model small enough for seconds; then it goes on and makes a clip."""
+"""All stages from nothing to a model folder, on a model small enough for seconds; then it resumes and makes a clip."""
 
 import json
 

@@ -147,7 +147,7 @@ class ParallelPipeline:
             code = self._processes[rank].exitcode
         self.close()
         if message is None:
-            return GenerationError(f"rank {rank} died (exit code {code}); all ranks were ended, render again to go on")
+            return GenerationError(f"rank {rank} died (exit code {code}); all ranks were ended; render again")
         if isinstance(message.content, StoryMemError | torch.OutOfMemoryError):
             return message.content
         return GenerationError(f"rank {rank} failed and all ranks were ended: {message.content}")

@@ -152,7 +152,7 @@ def _safe_path() -> Iterator[None]:
 
 
 def _go_on(progress: Progress, step: int, total: int) -> bool:
-    """Report a step; return whether the worker shall go on."""
+    """Report a step; return whether the worker is to continue."""
     try:
         progress(step, total)
     except Cancelled:
