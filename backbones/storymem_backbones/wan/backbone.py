@@ -5,6 +5,7 @@ Loads weights at the first shot and keeps them. Knows nothing about stories, gra
 
 import gc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from storymem_backbones.wan.parallel import ParallelPipeline
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.profiles import Profile, smaller_profile
 from storymem_backbones.wan.settings import WanSettings
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling
 from storymem_backbones.wan.torchrun import GroupPipeline
 from storymem_backbones.wan.weights import inspect_weights, locate_weights
 
@@ -82,7 +83,8 @@ class WanBackbone(Backbone[WanSettings]):
             LoraError: A LoRA does not fit.
         """
         settings = self.settings.model_copy(update=dict(request.options))
-        shot = _inputs(request, settings)
+        negative = settings.negative_prompt if request.negative_prompt is None else request.negative_prompt
+        shot = replace(request, negative_prompt=negative)
         from_text = settings.text_to_video is not None and request.mode is Mode.T2V
         pipeline = self._pipeline(from_text)
         sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
@@ -236,17 +238,3 @@ class WanBackbone(Backbone[WanSettings]):
         if smaller is None:
             return "make fewer frames, a smaller size or less memory, or set profile_changes.linear_fp8 = weights"
         return f"try profile {smaller}"
-
-
-def _inputs(request: ShotRequest, settings: WanSettings) -> ShotInputs:
-    negative = request.negative_prompt
-    return ShotInputs(
-        prompt=request.prompt,
-        negative_prompt=settings.negative_prompt if negative is None else negative,
-        width=request.width,
-        height=request.height,
-        frames=request.frames,
-        seed=request.seed,
-        memory=request.pictures,
-        condition=request.handover_frames,
-    )

@@ -156,7 +156,8 @@ class StoreContract(PluginContract):
         writer.close()
         reader.open(tmp_path, write=False)
         assert reader.of("a") == (picture,)
-        assert reader.nearest(ENCODER, vector, 1) == [(picture.id, pytest.approx(1, abs=1e-5))]
+        ((name, score),) = reader.nearest(ENCODER, vector, 1)
+        assert (name, score) == (picture.id, pytest.approx(1, abs=1e-5))
         reader.close()
 
 
