@@ -68,7 +68,7 @@ class Flip:
 
 
 class Stage:
-    """A finished run, and what a changed render makes of it in peace."""
+    """A finished run, and what a changed render makes of it undisturbed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

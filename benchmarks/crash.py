@@ -87,7 +87,7 @@ class Job:
 
 
 def undisturbed(story: Path, options: tuple[str, ...], folder: Path) -> Job:
-    """Render once in peace and return the job, with what comes out."""
+    """Render once undisturbed and return the job, with what comes out."""
     events = Job(story, options, {}, 0).render(folder, "thread")
     return Job(story, options, published(folder), len(events))
 

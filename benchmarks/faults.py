@@ -9,7 +9,7 @@ statement of a database. Then it checks
 - that the command ended with a documented exit code and, unless that is 0, with one line; never with a traceback,
 - that every committed take is in the database, with its file, content and pin (or the database is refused, and
   ``storymem repair`` brings all of it back), unless the command is ``prune``,
-- that the same command in peace, and then a render, give the film of an undisturbed run, byte for byte.
+- that the same command undisturbed, and then a render, give the film of an undisturbed run, byte for byte.
 """
 
 from __future__ import annotations
@@ -308,7 +308,7 @@ def state_of(folder: Path) -> State:
 
 @dataclass
 class Stage:
-    """A finished run with a pin and two takes of a shot, and what every command makes of it in peace."""
+    """A finished run with a pin and two takes of a shot, and what every command makes of it undisturbed."""
 
     root: Path
     expected: dict[str, State] = field(default_factory=dict)
@@ -376,9 +376,9 @@ class Stage:
                 program(["repair", str(folder)])
         again, err = program(line)
         if again:
-            problems.append(f"again in peace: exit code {again}: {err.strip()[-200:]}")
+            problems.append(f"again undisturbed: exit code {again}: {err.strip()[-200:]}")
         elif (after := state_of(folder)) != self.expected[command.name]:
-            problems.append(f"again in peace: {difference(after, self.expected[command.name])}")
+            problems.append(f"again undisturbed: {difference(after, self.expected[command.name])}")
         return problems
 
     def _lost(self, command: Command, folder: Path) -> list[str]:

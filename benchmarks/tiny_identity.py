@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_storyworld.language.caption import canonical_caption
 from storymem_storyworld.measure.metric import SHIPPED
 from storymem_storyworld.readout.read import READ_EVERY, Readout, load_readout, over_clip
@@ -97,7 +97,7 @@ def run(
     """Make and read every clip."""
     results: list[Result] = []
     for one in cases:
-        shot = ShotInputs(canonical_caption(one.spec), "", 160, 96, 17, one.seed, memory=one.memory if memory else ())
+        shot = clip_request(canonical_caption(one.spec), "", 160, 96, 17, one.seed, memory=one.memory if memory else ())
         frames, actors = pipeline(shot, sampling), one.spec.actors
         what = len(actors) == 1, one.spec.size == "wide"
         results += [Result(*errors(readout, frames, actor), *what) for actor in actors]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_storyworld.language.caption import canonical_caption
 from storymem_storyworld.language.looks import COLOUR_ATTRIBUTES, ToldLook, changed_look, told_in_part, true_look
 from storymem_storyworld.measure.metric import SHIPPED
@@ -148,7 +148,7 @@ def main() -> None:
     counts: dict[str, Counts] = defaultdict(lambda: defaultdict(list))
     for seed in range(arguments.first, arguments.first + arguments.stories):
         for condition, case in cases(seed, device).items():
-            shot = ShotInputs(case.caption, "", 160, 96, 17, case.seed, memory=case.memory)
+            shot = clip_request(case.caption, "", 160, 96, 17, case.seed, memory=case.memory)
             count(case, read(readout, pipeline(shot, sampling), device), counts[condition])
             if condition != "untold":
                 true = pictures_and_figures([case.spec], device)[0][0].permute(1, 2, 3, 0).cpu().numpy()

@@ -28,7 +28,7 @@ from storymem_backbones.diffusion.profiles import resolve_profile
 from storymem_backbones.wan.estimate import UMT5_XXL, estimate_shot
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.sampler import m2v_scheduler
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request, latent_shape
 
 
 def main() -> None:
@@ -113,7 +113,7 @@ def make_shot(
     """Seconds of each stage of one MI2V shot with new memory, a new prompt and a new frame."""
     rng = np.random.default_rng(seed)
     pictures = rng.integers(0, 256, (size.memory + 1, size.height, size.width, 3), dtype=np.uint8)
-    shot = ShotInputs(
+    shot = clip_request(
         f"a fox walks through the snow {seed}", "blurry", size.width, size.height, size.frames, seed,
         memory=tuple(pictures[1:]), condition=pictures[:1],
     )  # fmt: skip
@@ -122,7 +122,7 @@ def make_shot(
         text = pipeline.encode_text(shot, sampling)
     with stage(parts, "vae_encode", device):
         y = pipeline.encode_conditioning(shot)
-    noise = torch.randn(shot.latent_shape, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(latent_shape(shot), generator=torch.Generator().manual_seed(seed))
     with stage(parts, "denoise", device):
         latents = pipeline.denoise(noise, y, text, sampling, memory_frames=size.memory)
     with stage(parts, "vae_decode", device):

@@ -69,7 +69,7 @@ def portrait_script(script: StoryScript) -> StoryScript:
     alone = ShotOverrides(budget=0)  # one character's portrait is no model for the next, in a redo as well
     shots = tuple(Shot(prompt=_prompt(entity, board), entities=(entity.id,), overrides=alone) for entity in cast)
     named = {"title": f"Portraits of {script.title}"[:200], "overview": "", "metadata": {}}
-    scenes = (Scene(shots=(shot,)) for shot in shots)  # a scene each: nothing goes on from the one before
+    scenes = (Scene(shots=(shot,)) for shot in shots)  # a scene each: nothing continues from the one before
     return script.model_copy(update={**named, "entities": cast, "scenes": tuple(scenes)})
 
 

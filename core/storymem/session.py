@@ -172,13 +172,13 @@ class Session:
         started = time.monotonic()
         story, folder = read_source(script, self.host, base)
         folder = base or folder
-        # Everything is checked before the run folder is touched.
+        # Everything is checked before the run folder is touched, and files before models are loaded.
+        if not resumes:
+            check_references(story, folder)
         config, plan = self._plan(self._with_cast(story))
         self._check_services()
         film_format(self.finishers(), plan)
         check_anchors(plan, None if resumes else folder)
-        if not resumes:
-            check_references(story, folder)
         with ExitStack() as opened:
             store = opened.enter_context(RunStore(Path(out), write=True))
             emit = opened.enter_context(self._receivers(store, on_event))
@@ -293,7 +293,7 @@ class Session:
         """Return the run's settings with the policy that suits its script, where none was chosen."""
         settings = self.settings
         if not self.resolved.chose("policy") and any(s.entities for scene in story.scenes for s in scene.shots):
-            name = self.host.registry.defaults()["policy with entities"]
+            name = self.host.registry.default("policy with entities")
             settings = settings.model_copy(update={"policy": PluginChoice(name=name)})
         return WorkerConfig(settings, self.host.files, self._instances)
 

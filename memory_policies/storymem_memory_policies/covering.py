@@ -28,7 +28,7 @@ def greedy_order(
         needed: What must be held.
         most: Largest number of candidates to choose.
         prefer: Sort key of a candidate's index, smallest first, among candidates that add equally much.
-        miss: 0 stops as soon as everything is held once; more goes on while it helps.
+        miss: 0 stops as soon as everything is held once; more continues while it helps.
 
     Returns:
         Indices into ``sets``, in the order of choice.

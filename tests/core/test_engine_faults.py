@@ -1,4 +1,4 @@
-"""What goes wrong in a shot stays in that shot: other branches go on, finished work is kept, a later run resumes."""
+"""What goes wrong in a shot stays in that shot: other branches continue, finished work is kept, a later run resumes."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_policy_that_breaks_its_contract_is_named(stage: Stage, how: str, word
 
 @pytest.fixture
 def let_go() -> Iterator[None]:
-    """Let backbones that hang in threads of this process go on when the test is over."""
+    """Release backbones that hang in threads of this process when the test is over."""
     before = set(threading.enumerate())
     yield
     tiny_module().LET_GO.set()

@@ -193,7 +193,7 @@ def test_the_default_budget_is_lowered_to_what_the_backbone_takes(tmp_path: Path
         session.plan(chain(2))
 
 
-# -- names while a run goes on ----------------------------------------------------------------------------
+# -- names while a run is going ----------------------------------------------------------------------------
 
 
 def test_each_shot_can_be_looked_at_before_the_run_ends(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from storymem.api import Storyteller
 from storymem.cli.options import settings_from
-from storymem.errors import SettingsError
+from storymem.errors import PluginError, SettingsError
 from storymem.plugin import Kind, PluginHost
 from storymem.settings import Layer, PluginChoice, Resolved, resolve
 from storymem.settings.sources import assignments_layer, environment_layer, file_layer, parse_value
@@ -63,7 +63,11 @@ def test_the_built_in_plugins_have_one_default_for_every_key() -> None:
     settings = resolve([], registry, suggest=False).settings
     for kind, key in (("policy", "policy"), ("selector", "selector"), ("store", "store"), ("executor", "executor")):
         assert registry.get(Kind(kind), getattr(settings, key).name) is not None
-    assert registry.get(Kind.MEMORY_POLICY, registry.defaults()["policy with entities"]) is not None
+    assert registry.get(Kind.MEMORY_POLICY, registry.default("policy with entities")) is not None
+    assert registry.get(Kind.BACKBONE, registry.default("backbone without a model")) is not None
+    assert {registry.default(key) for key in ("planner", "reviser")} <= set(registry.names(Kind.SCRIPT_PLANNER))
+    with pytest.raises(PluginError, match="no installed plugin is the default director"):
+        registry.default("director")
 
 
 def test_an_accept_gate_without_filters_gets_the_default_ones() -> None:

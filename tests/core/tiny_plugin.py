@@ -38,7 +38,7 @@ SIZE = (32, 16)
 FPS = 8
 BLOCK = 4  #: pixels; blocks of one colour survive encoding and pass the default filters
 
-#: Set by a test to let a backbone that hangs in a thread of this process go on.
+#: Set by a test to release a backbone that hangs in a thread of this process.
 LET_GO = threading.Event()
 
 

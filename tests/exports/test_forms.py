@@ -66,7 +66,7 @@ def test_an_edl_has_the_cuts_at_a_rate_that_it_can_hold(folder: Path, fps: int, 
     assert bool(notes) == (fps != rate)
     text = target.read_text("utf-8")
     for note in [*cut.notes, *notes]:
-        assert text.count(f"* NOTE: {note}") == 1, "what was changed stands in the file"
+        assert text.count(f"* NOTE: {note}") == 1, "what was changed is noted in the file"
     assert '* SHOT 1.1: A fox says "x" & <b>y</b>; café.\n' in text
     assert text.count("* LOC: ") == 2
     scene = otio.opentime.to_timecode(otio.opentime.RationalTime(cut.edits(rate)[3].begin, rate), rate)

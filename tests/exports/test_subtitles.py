@@ -68,7 +68,7 @@ def test_text_is_never_taken_for_commands(tmp_path: Path, suffix: str) -> None:
     read = pysubs2.load(str(tmp_path / f"film{suffix}"))
     assert len(read) == len(done.cues)
     shown = html.unescape(" ".join(event.plaintext.replace("\n", " ") for event in read))
-    plain = shown.translate(str.maketrans("｛｝＼＜＞", "{}\\<>"))  # noqa: RUF001 - what stands in for them
+    plain = shown.translate(str.maketrans("｛｝＼＜＞", "{}\\<>"))  # noqa: RUF001 - what replaces them
     assert plain == " ".join(line["text"].split())
 
 

@@ -86,7 +86,7 @@ class TestInterpolate:
 
 class TestColourMatch:
     def test_a_drift_is_taken_back(self) -> None:
-        """The shot goes on from the one before, brighter, flatter and redder: it comes back within a level or two."""
+        """The shot continues from the one before, brighter, flatter and redder: it comes back within a level or two."""
         whole = textured(12)
         drift = whole[6:].astype(float) * 0.95 + np.array([12.0, 4.0, 2.0])
         shot = Clip(np.rint(drift).clip(0, 255).astype(np.uint8), 16)
@@ -107,7 +107,7 @@ class TestColourMatch:
         assert np.abs(previous.frames.astype(int) - whole[24:]).mean() < 5  # 20 without it
 
     def test_a_steady_chain_is_left_alone(self) -> None:
-        """What moves is no drift: a shot that goes on with the same picture stays as it is, but for rounding."""
+        """What moves is no drift: a shot that continues with the same picture stays as it is, but for rounding."""
         whole = textured(24)
         made = ColourMatch().finish(Clip(whole[12:], 16), Clip(whole[:12], 16), go_on)
         assert np.abs(made.frames.astype(int) - whole[12:]).max() <= 1

@@ -33,7 +33,7 @@ scenes:
         entities: [fox]
       # the second
       - prompt: The small red fox with a white scarf stands still.
-        cut: false           # goes on
+        cut: false           # continues
         entities: [fox]
 """
 GOOD = {"title": "T", "scenes": [{"shots": [{"prompt": "a fox"}, {"prompt": "an owl"}]}]}

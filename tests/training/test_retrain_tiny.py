@@ -1,4 +1,4 @@
-"""All stages from nothing to a model folder, on a model small enough for seconds; then it goes on and makes a clip."""
+"""All stages from nothing to a model folder, on a model small enough for seconds; then it resumes and makes a clip."""
 
 import json
 
@@ -9,7 +9,7 @@ from transformers import UMT5EncoderModel
 
 from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_storyworld.tiny.settings import TinySettings
 from storymem_storyworld.train import retrain_tiny
 
@@ -52,7 +52,7 @@ def text_encoder(folder):
 
 
 @pytest.mark.timeout(180)
-def test_a_model_is_trained_from_nothing_and_goes_on(run, tmp_path):
+def test_a_model_is_trained_from_nothing_and_resumed(run, tmp_path):
     folder = run(tmp_path / "first", vae={"image_seconds": 0.5, "clip_seconds": 0.5})
     onward = run(
         tmp_path / "onward",
@@ -68,7 +68,7 @@ def test_a_model_is_trained_from_nothing_and_goes_on(run, tmp_path):
     assert report["psnr"] >= report["psnr_pooled"]
     pipeline = build_pipeline(onward, TinySettings(weights=str(onward)), read_manifest(onward))
     memory = (np.zeros((96, 160, 3), np.uint8),)
-    frames = pipeline(ShotInputs("a fox waves", "", 160, 96, 17, 0, memory=memory), Sampling(steps=1))
+    frames = pipeline(clip_request("a fox waves", "", 160, 96, 17, 0, memory=memory), Sampling(steps=1))
     assert frames.shape == (17, 96, 160, 3)
 
 

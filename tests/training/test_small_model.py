@@ -1,4 +1,4 @@
-"""What makes training a small model fast or lets it go on from an earlier one: the same numbers, fewer operations."""
+"""What makes training a small model fast or lets it continue from an earlier one: same numbers, fewer operations."""
 
 import pytest
 import torch

@@ -147,7 +147,7 @@ def test_half_of_the_stories_to_train_on_begin_from_afar_and_held_out_ones_as_it
     def wide_openings(story_of):
         return sum(all(spec.size == "wide" for spec in story_of(seed)[:2]) for seed in range(300)) / 300
 
-    # By chance 1/3 x (1/3, or 1 where the second clip goes on from the first): 1/6. Of half of the stories on purpose
+    # By chance 1/3 x (1/3, or 1 where the second clip continues from the first): 1/6. Of half of the stories on purpose
     # in two thirds, or if the second clip is wide by chance.
     assert wide_openings(held_out_story) < 0.3
     assert 0.4 < wide_openings(training_story) < 0.6

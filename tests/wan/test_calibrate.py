@@ -12,11 +12,11 @@ from storymem_backbones.diffusion.settings import Caching
 from storymem_backbones.wan import calibrate
 from storymem_backbones.wan.caching import steps_per_expert
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_backbones.wan.tiny_random import write_tiny_pipeline
 
 SAMPLING = Sampling(steps=8)
-SHOT = ShotInputs("a fox", "fog", 32, 32, 9, 3)
+SHOT = clip_request("a fox", "fog", 32, 32, 9, 3)
 
 
 def load(folder):

@@ -1,4 +1,4 @@
-"""Keeping the colours of what a shot goes on from."""
+"""Keeping the colours of what a shot continues from."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,7 @@ from storymem_backbones.diffusion.errors import WeightsError
 from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan.original import EXPERTS, TOKENIZER, convert_original
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_backbones.wan.tiny_random import byte_tokenizer
 from storymem_backbones.wan.weights import inspect_weights
 
@@ -135,7 +135,7 @@ def test_the_converted_folder_has_the_same_numbers_and_runs(release, tmp_path):
     assert torch.equal(pipeline.text_encoder.shared.weight, text["token_embedding.weight"])
     layer = pipeline.text_encoder.encoder.block[1].layer[1].DenseReluDense
     assert torch.equal(layer.wi_0.weight, text["blocks.1.ffn.gate.0.weight"])
-    frames = pipeline(ShotInputs("a fox", "fog", 32, 32, 5, 0), Sampling(steps=1))
+    frames = pipeline(clip_request("a fox", "fog", 32, 32, 5, 0), Sampling(steps=1))
     assert frames.shape == (5, 32, 32, 3)
 
 

@@ -17,10 +17,10 @@ from storymem_backbones.wan.build import build_pipeline, start_pipeline
 from storymem_backbones.wan.manifest import Manifest
 from storymem_backbones.wan.parallel import ParallelPipeline, parallelise
 from storymem_backbones.wan.settings import WanSettings
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 
 FEW = Sampling(steps=4)
-pytestmark = pytest.mark.timeout(240)  # every rank imports torch and diffusers anew
+pytestmark = pytest.mark.timeout(240)  # every rank imports torch and diffusers again
 MANIFEST = Manifest(text_tokens=32)
 
 
@@ -38,7 +38,7 @@ def ranks(monkeypatch):
 @pytest.fixture(scope="module")
 def shot():
     pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), dtype=np.uint8)
-    return ShotInputs("a fox", "blurry", 48, 32, 9, 7, memory=tuple(pictures[:2]), condition=pictures[2:])
+    return clip_request("a fox", "blurry", 48, 32, 9, 7, memory=tuple(pictures[:2]), condition=pictures[2:])
 
 
 @pytest.fixture(scope="module")

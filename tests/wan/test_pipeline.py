@@ -12,7 +12,7 @@ from storymem_backbones.diffusion.errors import ConditioningError, GenerationErr
 from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan import WanMemoryPipeline
 from storymem_backbones.wan.pipeline import TensorCache
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request, latent_shape
 
 FEW = Sampling(steps=3)
 
@@ -32,7 +32,7 @@ def noise_frames(count, height=32, width=48, seed=0):
 
 
 def shot(memory=0, condition=0, **changes):
-    inputs = ShotInputs(
+    inputs = clip_request(
         prompt="a fox in the snow",
         negative_prompt="blurry",
         width=48,
@@ -74,7 +74,7 @@ def test_any_legal_shot(pipeline, memory, condition, frames, size):
 
 def test_memory_and_condition_change_the_picture(pipeline):
     made = [pipeline(inputs, FEW) for inputs in (shot(2), shot(2, 1), shot(2, 5), shot(0))]
-    other = replace(shot(2), memory=tuple(noise_frames(2, 40, 30, seed=9)))
+    other = replace(shot(2), memory=clip_request("", "", 16, 16, 1, 0, memory=noise_frames(2, 40, 30, seed=9)).memory)
     made.append(pipeline(other, FEW))
     assert len({frames.tobytes() for frames in made}) == 5
 
@@ -153,7 +153,7 @@ def test_denoising_is_the_published_loop(tiny_folder):
     pipeline = load(tiny_folder)
     inputs, sampling = shot(2, 1), Sampling(steps=6, guidance_high=3.0, guidance_low=4.0)
     y, text = pipeline.encode_conditioning(inputs), pipeline.encode_text(inputs, sampling)
-    noise = torch.randn(inputs.latent_shape, generator=torch.Generator().manual_seed(inputs.seed))
+    noise = torch.randn(latent_shape(inputs), generator=torch.Generator().manual_seed(inputs.seed))
     made = pipeline.denoise(noise, y, text, sampling, memory_frames=2)
     assert y[0, :4, :3].eq(1).all()
     assert y[0, :4, 3:].eq(0).all()
@@ -289,7 +289,9 @@ def test_illegal_shots_are_refused_before_any_work(pipeline, changes, message):
 def test_odd_memory_pictures_are_taken(pipeline):
     rgb = noise_frames(1, 20, 30)[0]
     grey = rgb[..., 0]
-    as_grey, as_rgb = (pipeline(replace(shot(), memory=(m,)), FEW) for m in (grey, np.stack([grey] * 3, -1)))
+    as_grey, as_rgb = (
+        pipeline(clip_request("a fox", "", 48, 32, 9, 7, memory=(m,)), FEW) for m in (grey, np.stack([grey] * 3, -1))
+    )
     assert np.array_equal(as_grey, as_rgb)
 
 

@@ -144,10 +144,10 @@ def _lay(picture: Image.Image, layer: Layer, box: Box, bounds: tuple[int, int, i
 
 
 class Afterimage:
-    """The handed-over picture going on by itself while it gives way to the new drawing.
+    """The handed-over picture moving on by itself while it gives way to the new drawing.
 
     With two or more handed-over frames their drift and zoom are measured and carried on, slowing down. What stood
-    still at the top and bottom of them (captions, slates) goes on standing still.
+    still at the top and bottom of them (captions, slates) keeps standing still.
 
     Args:
         handed_over: uint8 RGB (K, H, W, 3).

@@ -14,4 +14,5 @@ def storymem_backbones(register: Register) -> None:
         "storymem_backbones.animatic.backbone:Animatic",
         settings=AnimaticSettings,
         summary="Draw an instant storyboard preview of every shot, without any model.",
+        default_for=("backbone without a model",),
     )

@@ -8,4 +8,4 @@ class TrainingDataError(SettingsError):
 
 
 class TrainingError(SettingsError):
-    """Settings or a checkpoint that training cannot go on with."""
+    """Settings or a checkpoint that training cannot continue with."""

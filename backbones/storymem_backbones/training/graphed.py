@@ -72,7 +72,7 @@ class GraphedSteps:
         fixed = {name: value.clone() for name, value in inputs.items()}
         graph = torch.cuda.CUDAGraph()
         # One pool for all graphs: they never run at the same time, and only losses outlive a replay.
-        # Other threads go on: with several ranks, one of them watches over their communication.
+        # Other threads continue: with several ranks, one of them watches over their communication.
         mode = "thread_local"
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode=mode):
             loss = self._step(**fixed)

@@ -46,7 +46,7 @@ class LoraSettings(BaseModel):
 
     Attributes:
         optimizer: Muon suits small models trained from scratch or nearly so; it takes a larger learning rate.
-        start_from: A LoRA file to go on from, instead of a new LoRA; of the same rank.
+        start_from: A LoRA file to continue from, instead of a new LoRA; of the same rank.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -184,7 +184,7 @@ class LoraTrainer:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["rank"] != self._lora.rank or state["seed"] != self._loop.seed:
             raise TrainingError(
-                f"{path}: was trained with another rank or seed; give a new output folder to start anew"
+                f"{path}: was trained with another rank or seed; give a new output folder to start over"
             )
         set_state_dict(
             self._model,

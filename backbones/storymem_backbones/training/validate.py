@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from storymem.media.video import SMALL, iter_frames, write_clip
 from storymem.values.clip import Clip
+from storymem.values.request import ShotRequest
 from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.training.story_folder import TrainingStory
 from storymem_backbones.wan.lora import load_m2v_lora
 from storymem_backbones.wan.manifest import Manifest, read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.shot import Picture, Sampling, ShotInputs
+from storymem_backbones.wan.shot import Picture, Sampling, clip_request
 
 
 class ValidationSettings(BaseModel):
@@ -79,10 +80,10 @@ def _pipeline(checkpoint: Path, loras: Mapping[str, Path], manifest: Manifest) -
     return pipeline
 
 
-def _second_shot(folder: Path, story: TrainingStory, manifest: Manifest, settings: ValidationSettings) -> ShotInputs:
+def _second_shot(folder: Path, story: TrainingStory, manifest: Manifest, settings: ValidationSettings) -> ShotRequest:
     first = list(iter_frames(folder / story.clips[0].file))
     chosen = np.linspace(0, len(first) - 1, settings.memory).round().astype(int)
     memory: tuple[Picture, ...] = tuple(first[i] for i in chosen)
-    return ShotInputs(
+    return clip_request(
         story.clips[1].caption, "", manifest.width, manifest.height, manifest.frames, settings.seed, memory
     )

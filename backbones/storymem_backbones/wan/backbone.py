@@ -4,11 +4,13 @@ Loads weights at the first shot and keeps them. Knows nothing about stories, gra
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from storymem.interfaces import Capabilities, Check, Mode, Progress, Requirements, ShotRequest
 from storymem.values.clip import Clip, Frames
+from storymem.values.request import Handover
 from storymem_backbones.diffusion.backbone import LoadsPipelines
 from storymem_backbones.diffusion.card import ModelCard
 from storymem_backbones.diffusion.errors import GenerationError
@@ -22,7 +24,7 @@ from storymem_backbones.wan.manifest import Manifest, read_manifest
 from storymem_backbones.wan.parallel import ParallelPipeline
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
 from storymem_backbones.wan.settings import WanSettings
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling
 from storymem_backbones.wan.torchrun import GroupPipeline
 from storymem_backbones.wan.weights import CLASSES, PUBLISHED, inspect_weights, locate_weights
 
@@ -106,7 +108,8 @@ class WanBackbone(LoadsPipelines[WanSettings]):
             LoraError: A LoRA does not fit.
         """
         settings = self.settings.model_copy(update=dict(request.options))
-        shot = _inputs(request, settings)
+        negative = settings.negative_prompt if request.negative_prompt is None else request.negative_prompt
+        shot = replace(request, negative_prompt=negative, handover=_opening(request))
         from_text = settings.text_to_video is not None and request.mode is Mode.T2V and not request.anchors
         pipeline = self._pipeline(from_text)
         sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
@@ -209,22 +212,8 @@ class WanBackbone(LoadsPipelines[WanSettings]):
                     yield Check(f"lora {lora.name}, {side} noise", path.is_file(), f"{path}: {found}")
 
 
-def _inputs(request: ShotRequest, settings: WanSettings) -> ShotInputs:
-    negative = request.negative_prompt
-    return ShotInputs(
-        prompt=request.prompt,
-        negative_prompt=settings.negative_prompt if negative is None else negative,
-        width=request.width,
-        height=request.height,
-        frames=request.frames,
-        seed=request.seed,
-        memory=request.pictures,
-        condition=_opening(request),
-    )
-
-
-def _opening(request: ShotRequest) -> Frames | None:
-    """The frames that the clip begins with: those handed over, or the picture anchored at its first frame."""
-    if request.handover_frames is None and request.anchors:
-        return request.anchors[0].load()[None]
-    return request.handover_frames
+def _opening(request: ShotRequest) -> Handover | None:
+    """Return the frames that the clip begins with: those handed over, or the picture anchored at its first frame."""
+    if request.handover is None and request.anchors:
+        return Handover(1, frames=request.anchors[0].load()[None])
+    return request.handover

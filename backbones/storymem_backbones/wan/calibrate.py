@@ -16,15 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from storymem.values.request import ShotRequest
 from storymem_backbones.wan.build import build_pipeline
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import Expert, WanMemoryPipeline
 from storymem_backbones.wan.settings import WanSettings
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 
 
 def measure_magnitudes(
-    pipeline: WanMemoryPipeline, shot: ShotInputs, sampling: Sampling
+    pipeline: WanMemoryPipeline, shot: ShotRequest, sampling: Sampling
 ) -> dict[Expert, tuple[float, ...]]:
     """How much longer each step's change through all blocks is than the one before, on average over tokens.
 
@@ -92,7 +93,7 @@ def main() -> None:
         guidance_high=manifest.guidance,
         guidance_low=manifest.guidance,
     )
-    shot = ShotInputs(
+    shot = clip_request(
         arguments.prompt, settings.negative_prompt, manifest.width, manifest.height, manifest.frames, arguments.seed
     )
     measured = measure_magnitudes(build_pipeline(arguments.weights, settings, manifest), shot, sampling)

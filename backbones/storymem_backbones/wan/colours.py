@@ -1,4 +1,4 @@
-"""Keeping the colours of a shot that goes on without a cut.
+"""Keeping the colours of a shot that continues without a cut.
 
 Its first frames repeat those it was given, seen through the VAE and the model: a little darker or flatter, the same way
 every time, so that a chain of shots fades. The frames it repeats tell by how much. Not in the paper. Plain numpy.

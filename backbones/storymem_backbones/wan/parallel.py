@@ -21,8 +21,9 @@ import torch.distributed as dist
 
 from storymem.errors import SettingsError, StoryMemError
 from storymem.values.clip import Frames
+from storymem.values.request import ShotRequest
 from storymem_backbones.diffusion.errors import GenerationError
-from storymem_backbones.wan.shot import Sampling, ShotInputs, StepCallback
+from storymem_backbones.wan.shot import Sampling, StepCallback
 
 if TYPE_CHECKING:
     from storymem_backbones.wan.pipeline import WanMemoryPipeline
@@ -73,7 +74,7 @@ class ParallelPipeline:
         self._collect("ready")
 
     def __call__(
-        self, shot: ShotInputs, sampling: Sampling | None = None, progress: StepCallback | None = None
+        self, shot: ShotRequest, sampling: Sampling | None = None, progress: StepCallback | None = None
     ) -> Frames:
         """Make a clip; see `WanMemoryPipeline.__call__`.
 
@@ -147,7 +148,7 @@ class ParallelPipeline:
             code = self._processes[rank].exitcode
         self.close()
         if message is None:
-            return GenerationError(f"rank {rank} died (exit code {code}); all ranks were ended, render again to go on")
+            return GenerationError(f"rank {rank} died (exit code {code}); all ranks were ended; render again")
         if isinstance(message.content, StoryMemError | torch.OutOfMemoryError):
             return message.content
         return GenerationError(f"rank {rank} failed and all ranks were ended: {message.content}")
@@ -204,7 +205,7 @@ def run_rank(rank: int, ranks: int, port: int, device: str, build: Builder, conn
 
 
 def _make(
-    pipeline: "WanMemoryPipeline", shot: ShotInputs, sampling: Sampling, rank: int, connection: Connection
+    pipeline: "WanMemoryPipeline", shot: ShotRequest, sampling: Sampling, rank: int, connection: Connection
 ) -> Message:
     def step(done: int, total: int) -> None:
         connection.send(Message("step", (done, total)))

@@ -5,7 +5,6 @@ positions, conditioning, sigma grid and decoding. It knows nothing about stories
 own.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +17,11 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from torch import Tensor
 
 from storymem.values.clip import Frames
+from storymem.values.keyframe import Keyframe
+from storymem.values.request import Mode, ShotRequest
 from storymem_backbones.diffusion.caching import cache_config
 from storymem_backbones.diffusion.errors import ConditioningError, GenerationError
-from storymem_backbones.diffusion.frames import as_rgb, to_frames, to_pixels
+from storymem_backbones.diffusion.frames import to_frames, to_pixels
 from storymem_backbones.diffusion.settings import Caching
 from storymem_backbones.wan.caching import steps_per_expert
 from storymem_backbones.wan.colours import match_handover
@@ -28,7 +29,7 @@ from storymem_backbones.wan.conditioning import build_conditioning, encode_memor
 from storymem_backbones.wan.geometry import LATENT_CHANNELS, legal_frames, legal_size
 from storymem_backbones.wan.positions import PAPER_SHIFT, Shift, install_memory_rope
 from storymem_backbones.wan.sampler import m2v_scheduler, uses_high_noise
-from storymem_backbones.wan.shot import Picture, Sampling, ShotInputs, StepCallback
+from storymem_backbones.wan.shot import Sampling, StepCallback, latent_shape
 
 Expert = Literal["high", "low"]
 
@@ -104,7 +105,7 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
 
     @torch.no_grad()
     def __call__(
-        self, shot: ShotInputs, sampling: Sampling | None = None, progress: StepCallback | None = None
+        self, shot: ShotRequest, sampling: Sampling | None = None, progress: StepCallback | None = None
     ) -> Frames:
         """Make a clip.
 
@@ -123,7 +124,7 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             GenerationError: If latents stop being finite numbers, naming step and expert.
         """
         sampling = (sampling or Sampling()).suited_to(len(shot.memory))
-        shape = shot.latent_shape
+        shape = latent_shape(shot)
         self._check_mode(shot)
         try:
             text = self.encode_text(shot, sampling)
@@ -133,24 +134,22 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
             frames = self.decode(latents[:, :, len(shot.memory) :])
         finally:
             self.maybe_free_model_hooks()
-        if shot.condition is not None and len(shot.condition) and sampling.match_handover:
-            return match_handover(frames, shot.condition)
+        if shot.handover_frames is not None and sampling.match_handover:
+            return match_handover(frames, shot.handover_frames)
         return frames
 
-    def encode_text(self, shot: ShotInputs, sampling: Sampling) -> Tensor:
+    def encode_text(self, shot: ShotRequest, sampling: Sampling) -> Tensor:
         """Embeddings (1 or 2, text_tokens, D) of the prompt and, with guidance, of the negative prompt."""
         guided = max(sampling.guidance_high, sampling.guidance_low) > 1
-        prompts = [shot.prompt, shot.negative_prompt] if guided else [shot.prompt]
+        prompts = [shot.prompt, shot.negative_prompt or ""] if guided else [shot.prompt]
         return torch.cat([self.texts.get((p, self.text_tokens), partial(self._embed, p)) for p in prompts])
 
-    def encode_conditioning(self, shot: ShotInputs) -> Tensor | None:
+    def encode_conditioning(self, shot: ShotRequest) -> Tensor | None:
         """The 20 conditioning channels (1, 20, M+T, h, w) in float32, or none for a text-to-video model."""
         if self.transformer.config.in_channels == LATENT_CHANNELS:
             return None
-        condition = None
-        if shot.condition is not None and len(shot.condition):
-            condition = to_pixels(shot.condition)[None]
-        memory = [self._memory_latent(as_rgb(picture), shot.height, shot.width) for picture in shot.memory]
+        condition = None if shot.handover_frames is None else to_pixels(shot.handover_frames)[None]
+        memory = [self._memory_latent(keyframe, shot.height, shot.width) for keyframe in shot.memory]
         return build_conditioning(
             self.encode_video,
             frames=shot.frames,
@@ -310,10 +309,9 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
     def _steps(self, sampling: Sampling) -> dict[Expert, int]:
         return {"high": sampling.steps} if self.transformer_2 is None else steps_per_expert(sampling)
 
-    def _check_mode(self, shot: ShotInputs) -> None:
-        mode = shot.mode
-        if self.transformer.config.in_channels == LATENT_CHANNELS and (shot.memory or shot.condition_frames):
-            raise ConditioningError(f"a text-to-video model cannot make {mode}; use image-to-video weights")
+    def _check_mode(self, shot: ShotRequest) -> None:
+        if self.transformer.config.in_channels == LATENT_CHANNELS and shot.mode is not Mode.T2V:
+            raise ConditioningError(f"a text-to-video model cannot make {shot.mode}; use image-to-video weights")
 
     def _check_finite(self, latents: Tensor, done: int, total: int, expert: Expert) -> None:
         if not bool(torch.isfinite(latents).all()):
@@ -329,12 +327,13 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         )[0]
         return embeddings
 
-    def _memory_latent(self, picture: Picture, height: int, width: int) -> Tensor:
-        key = (hashlib.sha256(picture.tobytes()).hexdigest(), picture.shape, height, width)
-        pixels = to_pixels(picture[None])[None]
-        return self.memory_latents.get(key, lambda: encode_memory(self.encode_video, pixels, height, width))
+    def _memory_latent(self, keyframe: Keyframe, height: int, width: int) -> Tensor:
+        def encoded() -> Tensor:
+            return encode_memory(self.encode_video, to_pixels(keyframe.load()[None])[None], height, width)
 
-    def _zero_latent(self, shot: ShotInputs) -> Tensor:
+        return self.memory_latents.get((keyframe.id, height, width), encoded)
+
+    def _zero_latent(self, shot: ShotRequest) -> Tensor:
         empty = torch.zeros(1, 3, shot.frames, shot.height, shot.width)
         return self.zero_latents.get(tuple(empty.shape), lambda: self.encode_video(empty))
 

@@ -1,6 +1,6 @@
 """Temporal positions with a negative shift for memory (StoryMem section 3.3, "negative RoPE shift").
 
-Memory latents stand in front of the video on the time axis, at positions -M*S, ..., -2S, -S, while the video
+Memory latents come before the video on the time axis, at positions -M*S, ..., -2S, -S, while the video
 keeps 0, 1, ..., T-1, so that the pretrained model sees its clip where it always was. Knows nothing about
 which frames are in memory, or about LoRA.
 """

@@ -1,13 +1,14 @@
-"""What one clip is made of and how it is sampled. Plain data: no torch, no model."""
+"""Requests of single clips, their latents' shape, and how a clip is sampled. Plain data: no torch, no model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storymem.values.clip import Frames
-from storymem.values.request import Mode, mode_of
+from storymem.values.keyframe import Keyframe
+from storymem.values.request import Handover, ShotRequest
 from storymem_backbones.wan.geometry import latent_frames, legal_size
 
 Picture = NDArray[np.uint8]
@@ -15,49 +16,46 @@ StepCallback = Callable[[int, int], None]
 """Called with (steps done, steps in all) before the first step and after each; it raises to stop."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ShotInputs:
-    """One clip to make.
+def clip_request(
+    prompt: str,
+    negative_prompt: str,
+    width: int,
+    height: int,
+    frames: int,
+    seed: int,
+    memory: Sequence[Picture] = (),
+    condition: Frames | None = None,
+) -> ShotRequest:
+    """Return the request of one clip made from pictures at hand, for training and benchmarks, which have no story.
 
-    Attributes:
+    Args:
         prompt: Text of the shot.
         negative_prompt: What to steer away from; unused where guidance is 1.
         width: Pixels, a multiple of 16.
         height: Pixels, a multiple of 16.
         frames: F = 4n+1.
-        seed: Of the initial noise, which is drawn on the CPU and so is the same on every device.
-        memory: Keyframes in order, uint8 RGB of any size.
+        seed: Of the initial noise.
+        memory: Pictures in order, uint8 of any size, grey, RGB or RGBA.
         condition: The previous shot's last 1 or 5 frames, uint8 RGB (C, any, any, 3), or none.
+
+    Raises:
+        ConditioningError: A picture has another layout or type.
     """
+    from storymem_backbones.diffusion.frames import as_rgb
 
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    frames: int
-    seed: int
-    memory: tuple[Picture, ...] = ()
-    condition: Frames | None = None
+    keyframes = tuple(Keyframe.of_picture(as_rgb(picture)) for picture in memory)
+    handover = None if condition is None or not len(condition) else Handover(len(condition), frames=condition)
+    return ShotRequest("", prompt, negative_prompt, width, height, frames, seed, memory=keyframes, handover=handover)
 
-    @property
-    def condition_frames(self) -> int:
-        """C."""
-        return 0 if self.condition is None else len(self.condition)
 
-    @property
-    def mode(self) -> Mode:
-        """What the clip is conditioned on."""
-        return mode_of(handover=self.condition_frames, memory=len(self.memory))
+def latent_shape(request: ShotRequest) -> tuple[int, int, int, int, int]:
+    """Return the shape (1, 16, M+T, h, w) of the noise, which covers memory and video.
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int, int, int]:
-        """Shape (1, 16, M+T, h, w) of the noise, which covers memory and video.
-
-        Raises:
-            GeometryError: If the size or the number of frames is not legal.
-        """
-        height, width = legal_size(self.height, self.width)
-        return 1, 16, len(self.memory) + latent_frames(self.frames), height // 8, width // 8
+    Raises:
+        GeometryError: If the size or the number of frames is not legal.
+    """
+    height, width = legal_size(request.height, request.width)
+    return 1, 16, len(request.memory) + latent_frames(request.frames), height // 8, width // 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ import torch.distributed as dist
 
 from storymem.errors import StoryMemError
 from storymem.values.clip import Frames
+from storymem.values.request import ShotRequest
 from storymem_backbones.wan.parallel import Builder
-from storymem_backbones.wan.shot import Sampling, ShotInputs, StepCallback
+from storymem_backbones.wan.shot import Sampling, StepCallback
 
 if TYPE_CHECKING:
     from storymem_backbones.wan.pipeline import WanMemoryPipeline
@@ -54,7 +55,7 @@ class GroupPipeline:
         self._pipeline: WanMemoryPipeline = build()
 
     def __call__(
-        self, shot: ShotInputs, sampling: Sampling | None = None, progress: StepCallback | None = None
+        self, shot: ShotRequest, sampling: Sampling | None = None, progress: StepCallback | None = None
     ) -> Frames:
         """Make a clip; see `WanMemoryPipeline.__call__`."""
         _tell(("make", shot, sampling))

@@ -42,7 +42,7 @@ Value = TypeVar("Value")
 Split = Literal["train", "test"]
 Language = Literal["plain", "varied"]
 LONGEST_GAP = 40  # shots; nobody and no place stays away for longer
-GO_ON = 0.35  # share of shots, where possible, that go on without a cut
+CONTINUED = 0.35  # share of shots, where possible, that continue without a cut
 _IN_FRAME = {"wide": 1.2, "medium": 0.6, "close_up": 0.25}  # how far from the middle a clip may end
 
 
@@ -191,7 +191,7 @@ def _stays_in_frame(spec: ClipSpec) -> bool:
     return apart and all(abs(end) < _IN_FRAME[spec.size] for end in ends)
 
 
-def went_on(rng: random.Random, spec: ClipSpec, overlap: int) -> ClipSpec:
+def continued(rng: random.Random, spec: ClipSpec, overlap: int) -> ClipSpec:
     """A continuation in which nobody leaves the frame or runs into the other."""
     for _ in range(12):
         motions = [rng.choice(MOTIONS[:-1] if spec.size == "close_up" else MOTIONS) for _ in spec.actors]
@@ -219,8 +219,8 @@ def _scene_specs(
     """(spec, cut) of each shot of a scene."""
     last: ClipSpec | None = None
     for index in range(scene.length):
-        if last is not None and rng.random() < GO_ON and index >= len(scene.cast):
-            last = went_on(rng, last, overlap)
+        if last is not None and rng.random() < CONTINUED and index >= len(scene.cast):
+            last = continued(rng, last, overlap)
             yield last, False
             continue
         cast = _shot_cast(rng, scene, index)
@@ -309,13 +309,13 @@ def _caption(rng: random.Random, spec: ClipSpec, language: Language, tells: bool
 
 
 def sample_chain(seed: int, shots: int = 10, overlap: int = 1) -> Episode:
-    """One scene of a single character in which every shot goes on without a cut: shows whether anything drifts."""
+    """One scene of a single character in which every shot continues without a cut: shows whether anything drifts."""
     rng = random.Random(f"storyworld chain {seed}")
     look, place = sample_look(rng), sample_setting(rng)
     who, where = f"the {look.kind}", f"the {place.kind.replace('_', ' ')}"
     specs = [sample_shot(rng, place, (look,), "medium", "day")]
     while len(specs) < shots:
-        specs.append(went_on(rng, specs[-1], overlap))
+        specs.append(continued(rng, specs[-1], overlap))
     made = tuple(
         EpisodeShot(f"1.{index + 1}", 0, spec, canonical_caption(spec), index == 0, (who, where))
         for index, spec in enumerate(specs)

@@ -36,7 +36,7 @@ class BaseSettings(BaseModel):
         muon_learning_rate: For the matrices inside blocks (Muon); everything else uses AdamW.
         conditioned: Share of samples that are given the first frame or the first five.
         shift: Of the noise levels, see `SigmaRange`.
-        start_from: Folder of a transformer to go on from, instead of a new one.
+        start_from: Folder of a transformer to continue from, instead of a new one.
         average_every: Steps between averagings of the ranks' weights (`averaging`).
     """
 
@@ -174,7 +174,7 @@ class BaseTrainer:
 
 
 def base_model(settings: BaseSettings, text_dim: int) -> WanTransformer3DModel:
-    """A new model, or the one to go on from; float32, on the CPU."""
+    """A new model, or the one to continue from; float32, on the CPU."""
     torch.manual_seed(settings.seed)
     if settings.start_from is None:
         return new_transformer(settings, text_dim)

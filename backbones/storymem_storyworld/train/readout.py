@@ -6,7 +6,7 @@ The seconds are those of rendering and training together. Clips are rendered onc
 what is trained on is their mirror images as well. Training clips come from even seeds, test clips from odd ones.
 Writes the weights and `accuracy.json`.
 
-A network that has seen renders alone doubts the softer pictures of a model. Once there is a model, it goes on with
+A network that has seen renders alone doubts the softer pictures of a model. Once there is a model, it continues with
 clips as that model shows them, from what its autoencoder alone leaves to what it makes of much noise:
 
     python -m storymem_storyworld.train.readout --out DIR --start-from DIR --model FOLDER --seconds 240 \
@@ -118,7 +118,7 @@ def _numbers(network: Readout) -> list[Tensor]:
 
 
 def earlier_readout(folder: Path) -> Readout:
-    """A read-out to go on from; what today's answers more than it did begins at nothing."""
+    """A read-out to continue from; what today's answers more than it did begins at nothing."""
     from safetensors.torch import load_file
 
     stored = load_file(str(folder / "model.safetensors"))
@@ -192,7 +192,7 @@ class _Trainer:
 
 
 def train(pool: RenderedPool, settings: TrainingSettings, start: Readout | None = None) -> tuple[Readout, Curve]:
-    """Train a new network, or go on with one; returns the averaged network, ready to read."""
+    """Train a new network, or continue with one; returns the averaged network, ready to read."""
     torch.manual_seed(0)
     trainer = _Trainer(pool, start or Readout(), settings)
     began = time.monotonic()
@@ -211,7 +211,7 @@ def main(  # noqa: PLR0913, PLR0917 - a command's options
     out: Annotated[Path, typer.Option(help="Folder for the weights.")],
     seconds: Annotated[float, typer.Option(help="Time for rendering and training together.")] = 110.0,
     render_clips: Annotated[int, typer.Option(help="Clips to render; fewer if a third of the time runs out.")] = 16384,
-    start_from: Annotated[Path | None, typer.Option(help="Folder of a read-out to go on from.")] = None,
+    start_from: Annotated[Path | None, typer.Option(help="Folder of a read-out to continue from.")] = None,
     model: Annotated[Path | None, typer.Option(help="Embedded model that shows further clips.")] = None,
     regenerated: Annotated[int, typer.Option(help="How many of those; their time is not counted.")] = 760,
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",

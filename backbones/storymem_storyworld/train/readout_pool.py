@@ -17,7 +17,7 @@ from storymem_storyworld.draw.augment import softened
 from storymem_storyworld.draw.render import as_bytes, render
 from storymem_storyworld.readout.read import READ_EVERY
 from storymem_storyworld.readout.truth import Truth, truth_of
-from storymem_storyworld.stories.episodes import Split, sample_episode, went_on
+from storymem_storyworld.stories.episodes import Split, continued, sample_episode
 from storymem_storyworld.world.sample import doubled, sample_spec
 from storymem_storyworld.world.spec import MOTIONS, PANS, ClipSpec
 
@@ -39,7 +39,7 @@ def clip_specs(seed: int) -> Iterator[ClipSpec]:
 def _sometimes_going_on(rng: random.Random, spec: ClipSpec) -> ClipSpec:
     if rng.random() < 0.75:
         return spec
-    return went_on(rng, spec, rng.choice((1, 5)))
+    return continued(rng, spec, rng.choice((1, 5)))
 
 
 def _sometimes_doubled(rng: random.Random, spec: ClipSpec) -> ClipSpec:

@@ -16,7 +16,7 @@ from torch import Tensor
 from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.shot import Sampling, ShotInputs
+from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_storyworld.draw.render import as_bytes
 from storymem_storyworld.language.caption import canonical_caption
 from storymem_storyworld.language.looks import true_look
@@ -66,7 +66,7 @@ class Regenerator:
             Their frames, uint8 (B, F, 3, H, W).
         """
         frames, height, width = clips.shape[2:]
-        shots = [ShotInputs(_all_told(spec), "", width, height, frames, 0) for spec in specs]
+        shots = [clip_request(_all_told(spec), "", width, height, frames, 0) for spec in specs]
         text = torch.cat([self._pipeline.encode_text(shot, _UNGUIDED) for shot in shots]).to(clips.device)
         y = self._pipeline.encode_conditioning(shots[0]).to(clips.device).expand(len(shots), -1, -1, -1, -1)
         latents = self.encode(clips)

@@ -4,12 +4,12 @@
 
 Stages (each can be run alone; later ones read what earlier ones left in DIR/work): `vae`, `text`, `base`, `lora`,
 `export`. The paper's order: VAE, single-shot model, then only a LoRA for memory. With --start-from, parts that are not
-trained anew are those of an earlier model, and the stages go on from it:
+trained again are those of an earlier model, and the stages continue from it:
 
     python -m storymem_storyworld.train.retrain_tiny --out DIR --start-from FOLDER --stages base lora export \
         --first-story 1000000
 
-Every run begins with the same stories unless --first-story says otherwise; a model that goes on had better see new
+Every run begins with the same stories unless --first-story says otherwise; a model that continues had better see new
 ones than those of its earlier runs again.
 """
 
@@ -85,7 +85,7 @@ def _stage_text(accelerator: Accelerator, arguments: argparse.Namespace) -> None
     if not accelerator.is_main_process:
         return
     start = arguments.start_from and arguments.start_from / "text_encoder"
-    given = {"start_from": start, "anchor": 1.0} if start else {}  # the base goes on and knows the old embeddings
+    given = {"start_from": start, "anchor": 1.0} if start else {}  # the base continues and knows the old embeddings
     settings = TextSettings(**{**given, **json.loads(arguments.text)})
     captions = Captions(_first_seed(arguments, _TEXT_SHARE), settings.stories, accelerator.device)
     train_text(captions, settings, accelerator.device, arguments.out / "work" / "text_encoder")
@@ -141,7 +141,7 @@ def _bring_parts(start: Path, work: Path) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the model and the stages' results go")
-    parser.add_argument("--start-from", type=Path, help="model folder to go on from, such as the one that is shipped")
+    parser.add_argument("--start-from", type=Path, help="model folder to continue from, such as the shipped one")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--pool", type=int, default=4096, help="clips held on each GPU while the VAE trains")
     parser.add_argument("--stories", default="{}", help="PoolSize of each GPU's encoded stories that differs, as JSON")

@@ -1,6 +1,6 @@
 """Endless random stories of the storyworld to train on: specs, pictures and captions.
 
-A story keeps up to three characters, up to three places and one thing over eight clips; some clips go on from the one
+A story keeps up to three characters, up to three places and one thing over eight clips; some continue from the one
 before without a cut, and some characters come late, so that memory shows only others. In some a character's look
 changes: from there on its captions tell what memory contradicts, and the words are right. Training stories come from
 even seeds only; tests and benchmarks use odd ones.
@@ -47,7 +47,7 @@ _RENDER_BATCH = 1024  # a call of the renderer costs the same for few clips as f
 # A character's look is what memory is for: it counts three times as much as its surroundings, however small it is
 # drawn, up to a limit for the smallest.
 _FIGURES_COUNT, _MOST = 3.0, 48.0
-_GO_ON = 0.25  # share of clips without a cut
+_CONTINUED = 0.25  # share of clips without a cut
 _NEWCOMERS = 0.4  # share of stories in which somebody comes late
 _FROM_AFAR = 0.5  # share of stories that begin with wide shots alone: a look is hardest to copy from small figures
 _ALIKE = 0.3  # share of stories of people only, who are told apart by little
@@ -84,7 +84,7 @@ def _story(rng: random.Random, clips: int, kinds: Sequence[str], afar: int) -> l
             new, names = changed_look(rng, looks[at])
             looks, changed = (*looks[:at], new, *looks[at + 1 :]), {new.kind: names}
         known = looks if len(specs) >= late else looks[:-1]
-        if specs and specs[-1].overlap == 0 and rng.random() < _GO_ON:
+        if specs and specs[-1].overlap == 0 and rng.random() < _CONTINUED:
             specs.append(_going_on(rng, specs[-1]))
             continue
         cast = tuple(rng.sample(known, min(len(known), rng.choice((1, 2)))))  # two are harder to draw than one

@@ -48,7 +48,7 @@ class TextSettings(BaseModel):
         steps: How long to train; a step of 24 stories takes a tenth of a second on one processor core.
         noise: Deviation of the noise on embeddings before a question is answered; they deviate by about 1. What
             survives it takes up room enough for a cross-attention to find it.
-        start_from: Folder of an encoder to go on from, instead of a new one; of this vocabulary, or of one that this
+        start_from: Folder of an encoder to continue from, instead of a new one; of this vocabulary, or of one that this
             one continues.
         anchor: Weight of the mean square by which embeddings move away from those at the start, so that a transformer
             trained on them needs little to get used to the new ones; nothing to hold on to in a new encoder.

@@ -45,7 +45,7 @@ class VAESettings(BaseModel):
         latent_noise: Deviation of the noise added to latents, so that the decoder forgives the transformer.
         latent_penalty: Weight of the mean square of latents, which keeps that noise from being outgrown.
         muon: Muon for convolution kernels (AdamW for the rest) instead of AdamW for all.
-        start_from: Folder of a VAE to go on from, instead of a new one.
+        start_from: Folder of a VAE to continue from, instead of a new one.
         inflate_start: That VAE has seen single frames only.
         anchor: Weight of the mean square by which latents differ from those of `start_from`, so that models trained
             on its latents need little to get used to the new ones.

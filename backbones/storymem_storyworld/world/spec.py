@@ -159,7 +159,7 @@ def camera_x(spec: ClipSpec, frame: float) -> float:
 
 
 def effective_facing(actor: Actor) -> float:
-    """Where the actor looks while its motion goes on."""
+    """Where the actor looks while its motion lasts."""
     return {"walk_left": -1.0, "walk_right": 1.0}.get(actor.motion, actor.facing)
 
 
@@ -169,7 +169,7 @@ def continue_clip(
     """The next clip of a shot without a cut: its first `overlap` frames are the last ones of `spec`.
 
     Args:
-        spec: The clip that goes on.
+        spec: The clip to continue.
         motions: What each actor does next, in the order of `spec.actors`.
         pan: What the camera does next.
         frames: Length of `spec` when rendered.

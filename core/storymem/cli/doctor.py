@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from storymem.settings import RunSettings
 
 _PACKAGES = ("storymem", "pydantic", "pluggy", "networkx", "numpy", "av", "pillow")
-_OPTIONAL = ("torch", "diffusers", "transformers", "peft", "accelerate", "open_clip_torch", "lancedb")
 _LOW_DISK = 5 * 2**30
 
 
@@ -39,7 +38,7 @@ def doctor(
     shortcuts = {"backbone": {k: v for k, v in (("name", backbone), ("profile", profile)) if v} or None}
     host = PluginHost(plugin or [])
     settings = options.settings_from(host, config, assign, shortcuts).settings
-    checks = [*_versions(), *_codecs(), _gpu(), *_disk(), *_plugins(host), *_backbone(settings, host)]
+    checks = [*_versions(host), *_codecs(), _gpu(), *_disk(), *_plugins(host), *_backbone(settings, host)]
     checks.append(_placement(settings, host))
     if as_json:
         print_json([asdict(check) for check in checks])
@@ -50,20 +49,20 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _versions() -> Iterator[Check]:
+def _versions(host: PluginHost) -> Iterator[Check]:
     import platform
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import packages_distributions, version
 
     from storymem.interfaces import Check
 
     yield Check("python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}")
     for package in _PACKAGES:
         yield Check(package, True, version(package))
-    for package in _OPTIONAL:
-        try:
-            yield Check(package, True, version(package))
-        except PackageNotFoundError:
-            yield Check(package, True, "not installed (optional)")
+    distributions = packages_distributions()
+    for module in sorted({name.split(".")[0] for entry in host.registry for name in entry.requires}):
+        found = distributions.get(module)
+        detail = ", ".join(f"{name} {version(name)}" for name in found) if found else "not installed (optional)"
+        yield Check(module, True, detail)
 
 
 def _codecs() -> Iterator[Check]:
@@ -84,7 +83,7 @@ def _gpu() -> Check:
 
     program = shutil.which("nvidia-smi")
     if program is None:
-        return Check("gpu", True, "none found (the animatic and tiny backbones need none)")
+        return Check("gpu", True, "none found; the chosen backbone says below whether it needs one")
     query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=30)

@@ -10,7 +10,6 @@ import typer
 from storymem.cli import options
 from storymem.cli.terminal import echo
 
-_LIGHT = "animatic"
 FORMATS = {".mmd": "mermaid", ".dot": "dot", ".json": "json", ".svg": "svg"}
 
 
@@ -43,7 +42,7 @@ def graph(
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, {"policy": policy})
     # Which shots wait for which is not the model's business: without a choice, one that loads nothing will do.
-    given = {"backbone": _LIGHT, **resolved.explicit}
+    given = {"backbone": host.registry.default("backbone without a model"), **resolved.explicit}
     with tempfile.TemporaryDirectory() as unused, Storyteller(unused, given, plugins=host) as teller:
         built = teller.dry_run(script).graph
     text = str(getattr(export, f"to_{form}")(built))

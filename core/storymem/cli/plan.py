@@ -32,7 +32,7 @@ Seconds = Annotated[float | None, typer.Option(min=1, help="Length of the film, 
 Style = Annotated[str, typer.Option(help="Look of the film, added to every prompt.")]
 Language = Annotated[str, typer.Option(help="Language of the prompts, as an English name.")]
 Cast = Annotated[Path | None, typer.Option(help="Script or {entities: [...]} file whose entities must be used.")]
-Planner = Annotated[str, typer.Option(help="Plugin of kind planner: outline, llm, local.")]
+Planner = Annotated[str | None, typer.Option(help="Plugin of kind planner; see storymem plugins.", show_default=False)]
 PlannerSet = Annotated[
     list[str] | None, typer.Option("--planner-set", metavar="KEY=VALUE", help="A planner setting; may be repeated.")
 ]
@@ -49,7 +49,7 @@ def plan(
     language: Language = "English",
     cast: Cast = None,
     seed: PlanSeed = "0",
-    planner: Planner = "outline",
+    planner: Planner = None,
     planner_set: PlannerSet = None,
     force: options.Force = False,
     plugin: options.PluginFiles = None,
@@ -61,7 +61,7 @@ def plan(
     _keep(out, force)
     host = PluginHost(plugin or [])
     brief = _brief(_text(text, from_file), shots, seconds, style, language, _cast(cast, out.parent, host), _seed(seed))
-    script = _planned(brief, planner, planner_set, host)
+    script = _planned(brief, planner or host.registry.default("planner"), planner_set, host)
     write_script(out, script)
     _report(out, script, host)
     next_step("storymem render", out)
@@ -73,7 +73,7 @@ def revise(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to write; the script itself if not given.")
     ] = None,
-    planner: Annotated[str, typer.Option(help="Planner that can revise: llm, local.")] = "llm",
+    planner: Planner = None,
     planner_set: PlannerSet = None,
     force: options.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
@@ -93,7 +93,9 @@ def revise(
     if out is not None and not dry_run:
         check_free(out, force=force)
     with _progress() as progress:
-        after = services.revise(before, request, planner, plugin_settings(planner_set), host, progress)
+        after = services.revise(
+            before, request, planner or host.registry.default("reviser"), plugin_settings(planner_set), host, progress
+        )
     changes = diff_scripts(before, after)
     if as_json:
         print_json([change.to_json() for change in changes])
@@ -115,7 +117,7 @@ def make(
     style: Style = "",
     language: Language = "English",
     cast: Cast = None,
-    planner: Planner = "outline",
+    planner: Planner = None,
     planner_set: PlannerSet = None,
     config: options.Config = None,
     assign: options.Set = None,
@@ -138,6 +140,7 @@ def make(
     given = _cast(cast, out, host)
     brief = _brief(_text(text, from_file), shots, seconds, style, language, given, resolved.settings.seed or 0)
     path = out / SCRIPT_NAME
+    planner = planner or host.registry.default("planner")
     brief_hash = _brief_hash(brief, planner, planner_set)
     if not _made_before(path, brief_hash, host):
         script = _planned(brief, planner, planner_set, host)

@@ -213,7 +213,8 @@ class Registry:
         """Return the plugin behind every settings key where nothing is said: a name, or a list for lists of plugins.
 
         ``policy with entities`` is the policy of stories whose shots list entities, ``accept.filters`` what an accept
-        gate judges by.
+        gate judges by, ``backbone without a model`` what plans and graphs are checked with where none was chosen, and
+        ``planner`` and ``reviser`` what writes and changes scripts.
         """
         found: dict[str, Any] = {key: [] for key in LIST_KEYS}
         for entry in self:
@@ -226,6 +227,17 @@ class Registry:
                 else:
                     found[key] = entry.name
         return found
+
+    def default(self, key: str) -> str:
+        """Return the plugin of :meth:`defaults` behind a key that takes one.
+
+        Raises:
+            PluginError: No registered plugin is the default of it.
+        """
+        name = self.defaults().get(key)
+        if not isinstance(name, str):
+            raise PluginError(f"no installed plugin is the default {key}; name one, or see: storymem plugins")
+        return name
 
     def unknown(self, kind: Kind, name: str) -> str:
         """Return the message for a name that nobody registered."""

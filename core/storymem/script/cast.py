@@ -5,7 +5,7 @@ Three sources, the first that applies:
 ``schedule``
     Some shot lists entities. The lists are taken as they are; a shot without a list shows no entity.
 ``names``
-    The script declares entities but no shot lists any: a shot shows those whose name or id stands in its
+    The script declares entities but no shot lists any: a shot shows those whose name or id is in its
     prompt as whole words, ignoring case.
 ``prompts``
     The script declares no entities. Of three kinds of mark the first is used that recurs in two or more

@@ -76,7 +76,7 @@ def revise(
         raise ScriptError("the request is empty; say what to change")
     plugin = host.build(Kind.SCRIPT_PLANNER, planner, settings)
     if not isinstance(plugin, ScriptReviser):
-        raise PluginError(f"planner {planner!r} cannot revise; use --planner llm or local, or edit the file")
+        raise PluginError(f"planner {planner!r} cannot revise; choose another with --planner, or edit the file")
     try:
         return plugin.revise(with_ids(script), request, progress)
     finally:

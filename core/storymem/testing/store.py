@@ -137,6 +137,29 @@ class StoreContract(PluginContract):
         assert np.array_equal(second.embeddings(ENCODER, [picture.id])[picture.id], hash_vector("x"))
         second.close()
 
+    def test_looking_creates_nothing(self, make_store: MakeStore, tmp_path: Path) -> None:
+        store = make_store()
+        store.open(tmp_path, write=False)
+        assert (store.owners(), store.of("a"), store.embeddings(ENCODER, ["x"])) == (frozenset(), (), {})
+        assert store.nearest(ENCODER, hash_vector("x"), 3) == []
+        store.close()
+        assert list(tmp_path.iterdir()) == [], "a file was made by looking"
+
+    def test_looking_finds_what_was_written(self, make_store: MakeStore, tmp_path: Path) -> None:
+        if not self.persistent:
+            pytest.skip("the store keeps nothing between instances")
+        picture, vector = keyframe(tmp_path, 1), hash_vector("x")
+        writer, reader = make_store(), make_store()
+        writer.open(tmp_path)
+        writer.add("a", [picture])
+        writer.put_embeddings(ENCODER, {picture.id: vector})
+        writer.close()
+        reader.open(tmp_path, write=False)
+        assert reader.of("a") == (picture,)
+        ((name, score),) = reader.nearest(ENCODER, vector, 1)
+        assert (name, score) == (picture.id, pytest.approx(1, abs=1e-5))
+        reader.close()
+
 
 def keyframe(folder: Path, number: int) -> Keyframe:
     """Return a keyframe whose picture would be in ``folder``."""

@@ -183,7 +183,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def _go_on(job: Job, step: int, total: int) -> bool:
-    """Report a step; return whether the worker shall go on."""
+    """Report a step; return whether the worker is to continue."""
     try:
         job.step(step, total)
     except Cancelled:

@@ -18,7 +18,7 @@ from storymem_plugins.exports.timelines import adapted, otio_timeline
 
 
 class FinalCutSeven(Exporter[RateSettings]):
-    """An ``.xml`` file with markers for scenes, shots and notes; entities stand in the clips' comments."""
+    """An ``.xml`` file with markers for scenes, shots and notes; entities are in the clips' comments."""
 
     suffix: ClassVar[str] = ".xml"
 

@@ -12,7 +12,7 @@ from storymem.text import one_line, xml_text
 from storymem.values.timeline import Edit, Timeline, TimelineShot
 from storymem_plugins.exports.links import relative_url
 
-#: Under this key everything of ours stands in the metadata.
+#: Under this key the metadata holds everything of ours.
 KEY = "storymem"
 
 

@@ -1,6 +1,6 @@
 """Wan2GP's text files: one prompt a line, with window commands in brackets.
 
-A line goes on from the one before unless it says ``[/new_shot]`` (or ``/overlap=0``). Named memories
+A line continues from the one before unless it says ``[/new_shot]`` (or ``/overlap=0``). Named memories
 (``/store_mem``, ``/load_mem``, ``/drop_mem``) are entities: a shot shows those it stores and those it recalls, which
 are the ones it loads, or else those active before. Lines that begin with ``#`` are comments; macros (``!``) are not
 expanded.

@@ -77,7 +77,7 @@ class Asker:
         settings: Limits and repairs.
         cache: Where answers are kept.
         seed: The brief's seed; repairs use the ones after it.
-        progress: Told what is going on; may raise to cancel.
+        progress: Called with what is being done; may raise to cancel.
     """
 
     def __init__(

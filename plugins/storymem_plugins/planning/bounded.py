@@ -1,6 +1,6 @@
 """An HTTP transport that gives up on servers that send too much or take too long.
 
-Read timeouts start anew with every byte, so a server that drips holds a client for ever; here the whole answer
+Read timeouts start over with every byte, so a server that drips holds a client for ever; here the whole answer
 has one deadline and one size.
 """
 

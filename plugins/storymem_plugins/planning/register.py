@@ -10,7 +10,7 @@ from storymem_plugins.planning.settings import LlmSettings, LocalSettings
 @hookimpl
 def storymem_script_planners(register: Register) -> None:
     """Register all built-in planners."""
-    register("outline", Outline)
+    register("outline", Outline, default_for=("planner",))
     register(
         "llm",
         "storymem_plugins.planning.llm:LlmPlanner",
@@ -18,6 +18,7 @@ def storymem_script_planners(register: Register) -> None:
         requires=("openai",),
         install="storymem[llm]",
         summary="Plans with any OpenAI-compatible server: hosted, vLLM, Ollama, llama.cpp.",
+        default_for=("reviser",),
     )
     register(
         "local",

@@ -68,7 +68,7 @@ class SqliteStore(MemoryStore):
         else:
             self._db = sqlite3.connect(":memory:", isolation_level=None)
             self._db.executescript(_SCHEMA)
-        # Bytes that are no text must not stop a query before the checksum has told that they are damaged.
+        # Bytes that are no text must not stop a query before the checksum has shown that they are damaged.
         self._db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         if self._rows("PRAGMA user_version") != [(_VERSION,)]:
             self.close()
@@ -251,5 +251,5 @@ def _vector_intact(row: Sequence[Any]) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    """Return text as it stands in the file; damaged text need not be text."""
+    """Return text as it is in the file; damaged text need not be text."""
     return text.encode("utf-8", "surrogateescape")

@@ -42,7 +42,7 @@ class MotionSettings(PluginSettings):
 
 
 class Motion(Transition[MotionSettings]):
-    """The shot goes on from the last frames of the one before it, so motion continues (MM2V; section 3.4)."""
+    """The shot continues from the last frames of the one before it, so motion continues (MM2V; section 3.4)."""
 
     @property
     def handover(self) -> int:

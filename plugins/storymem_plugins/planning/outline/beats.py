@@ -23,7 +23,7 @@ class Beat:
         cast: Who and what is seen, but for the place.
         place: Where, if the story has said so by now.
         opens: Whether a new scene begins here.
-        flows: Whether the author goes on with the one acting before ("then", "she").
+        flows: Whether the author stays with the one acting before ("then", "she").
         title: Heading above it.
         recent: Characters a later pronoun may mean, latest first.
     """
