@@ -1,11 +1,14 @@
-"""Checks what is in the wheel: the five packages, typed, with their data; no tests, no docs, nothing large."""
+"""Checks what is in the wheel: the six packages, typed, with their data; no tests, no docs, nothing large."""
 
 from __future__ import annotations
 
 import sys
 import zipfile
 
-PACKAGES = ("storymem", "storymem_plugins", "storymem_backbones", "storymem_storyworld", "storymem_memory_policies")
+PACKAGES = (
+    *("storymem", "storymem_plugins", "storymem_mcp", "storymem_backbones", "storymem_storyworld"),
+    "storymem_memory_policies",
+)
 MAX_BYTES = 60 * 2**20
 
 

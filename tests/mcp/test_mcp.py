@@ -158,7 +158,13 @@ def test_tools_say_what_they_may_do(tmp_path: Path) -> None:
         assert looking >= {"status", "contact_sheet", "memory_trace", "frames", "takes", "evaluate", "lint"}
         assert "ctx" not in json.dumps([tool.input_schema for tool in tools.values()])
 
-    serve(tmp_path, agent)
+    async def talk() -> None:
+        host = PluginHost()
+        desk = Desk(Folder(tmp_path), host, resolve([Layer("test", {"backbone": "animatic"})], host.registry), "outline")
+        async with Client(build(desk)) as client:
+            await agent(client)
+
+    asyncio.run(talk())
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "/etc/passwd", "", ".", "a/../../x", "a\0b"])
