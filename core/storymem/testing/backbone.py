@@ -10,6 +10,7 @@ import pytest
 
 from storymem.errors import Cancelled
 from storymem.interfaces import Backbone, Capabilities, Handover, Keyframe, Mode, ShotRequest, Subject
+from storymem.numbers import SEED_LIMIT
 from storymem.testing.contract import PluginContract, not_given
 from storymem.values.clip import Clip, Frames, pixel_hash
 
@@ -113,6 +114,10 @@ class BackboneContract(PluginContract):
                 assert not np.array_equal(clip, self._clip(backbone, mode, seed=8)), f"{mode}: seed is ignored"
             if self.memory_matters and mode is not Mode.T2V:
                 assert not np.array_equal(clip, self._clip(backbone, mode, memory_seed=9)), f"{mode}: memory is ignored"
+
+    def test_takes_the_largest_seed(self, backbone: Backbone[Any]) -> None:
+        clip = self._clip(backbone, self.modes(backbone)[0], seed=SEED_LIMIT - 1)
+        assert len(clip), "no frames"
 
     def test_starts_with_what_was_handed_over(self, backbone: Backbone[Any]) -> None:
         for mode in self.modes(backbone):
