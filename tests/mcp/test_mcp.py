@@ -17,7 +17,11 @@ from PIL import Image
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
 from mcp import Client, StdioServerParameters
+from storymem.plugin import PluginHost
+from storymem.settings import Layer, resolve
+from storymem_mcp.desk import Desk
 from storymem_mcp.folder import Folder, OutsideError
+from storymem_mcp.server import build
 
 PROGRAM = Path(sys.executable).with_name("storymem")
 STORY = {
@@ -160,7 +164,9 @@ def test_tools_say_what_they_may_do(tmp_path: Path) -> None:
 
     async def talk() -> None:
         host = PluginHost()
-        desk = Desk(Folder(tmp_path), host, resolve([Layer("test", {"backbone": "animatic"})], host.registry), "outline")
+        desk = Desk(
+            Folder(tmp_path), host, resolve([Layer("test", {"backbone": "animatic"})], host.registry), "outline"
+        )
         async with Client(build(desk)) as client:
             await agent(client)
 
