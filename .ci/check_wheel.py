@@ -8,8 +8,10 @@ import zipfile
 PACKAGES = (
     "storymem",
     "storymem_plugins",
+    "storymem_mcp",
     "storymem_studio",
     "storymem_backbones",
+    "storymem_server",
     "storymem_storyworld",
     "storymem_memory_policies",
 )
