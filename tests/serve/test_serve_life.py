@@ -30,7 +30,7 @@ STORY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("transition", ["mi2v", "mm2v"])
+@pytest.mark.parametrize("transition", ["first_frame", "motion"])
 def test_a_film_through_our_own_server_equals_the_local_one(animatic: Served, tmp_path: Path, transition: str) -> None:
     common: dict[str, Any] = {"size": (96, 64), "frames": 9, "policy": "sink_recent", "budget": 3, "filters": []}
     common |= {"selector": "uniform", "continuation": transition}
