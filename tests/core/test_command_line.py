@@ -109,12 +109,12 @@ def test_a_run_from_render_to_prune(run: Run, tmp_path: Path, tale: Path) -> Non
     ("options", "words"),
     [
         (["--seed", "-1"], "greater than or equal to 0"),
-        (["--seed", str(2**63)], "less than or equal to"),
+        (["--seed", str(2**64)], "less than or equal to"),
         (["--prompt", " "], "--prompt: String should have at least 1 character"),
         (["--reset", "--seed", "1"], "--reset goes back to the script"),
     ],
 )
-def test_a_wish_that_cannot_be_kept_changes_nothing(
+def test_an_impossible_redo_changes_nothing(
     run: Run, program: Program, tmp_path: Path, tale: Path, options: list[str], words: str
 ) -> None:
     run("render", tale, "-o", "run", *TINY, "-q", cwd=tmp_path)

@@ -59,7 +59,7 @@ def redo(
     shot: options.Shot,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**63 - 1, help="New seed; a fresh one if neither seed nor prompt is given."),
+        typer.Option(min=0, max=2**64 - 1, help="New seed; a fresh one if neither seed nor prompt is given."),
     ] = None,
     prompt: Annotated[str | None, typer.Option(help="New prompt for this run; the script file stays.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the script's own seed and prompt.")] = False,

@@ -155,6 +155,7 @@ class ShotCommitter:
             "accepted": made.accepted,
             "mode": shot.mode,
             "backbone": self._backbone,
+            **({"sound": True} if made.sound else {}),
         }
         return Take(
             shot=shot.spec.shot.id,

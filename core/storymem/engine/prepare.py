@@ -47,11 +47,6 @@ class PreparedShot:
     selection: Selection | None = None
 
     @property
-    def is_complete(self) -> bool:
-        """Whether nothing is left to do."""
-        return None not in (self.take, self.view, self.tail, self.selection)
-
-    @property
     def mode(self) -> str:
         """The mode the backbone works in, or ``select`` if the clip is there."""
         return str(self.request.mode) if self.take is None else "select"

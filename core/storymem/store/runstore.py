@@ -32,6 +32,8 @@ from storymem.store.records import CurrentShot, Override, Selection, ShotCommit,
 from storymem.store.rows import (
     RECALL_COLUMNS,
     TAKE_COLUMNS,
+    override_of,
+    override_row,
     recall_row,
     recalled_of,
     rejections_of,
@@ -386,14 +388,14 @@ class RunStore:
     def overrides(self) -> dict[str, Override]:
         """Return what the user changed, by shot."""
         rows = self.db.rows("SELECT shot, seed, prompt FROM overrides")
-        return {shot: Override(seed, prompt) for shot, seed, prompt in rows}
+        return {shot: override_of(seed, prompt) for shot, seed, prompt in rows}
 
     def redo(self, shot: str, override: Override | None) -> None:
         """Change a shot for all later renders of this run and free it; None goes back to the script, pins kept."""
         with self.changing(shot):
             self.db.change("DELETE FROM overrides WHERE shot = ?", (shot,))
             if override is not None:
-                self.db.change("INSERT INTO overrides VALUES (?, ?, ?)", (shot, override.seed, override.prompt))
+                self.db.change("INSERT INTO overrides VALUES (?, ?, ?)", override_row(shot, override))
                 self.db.change("UPDATE takes SET pinned = 0 WHERE shot = ?", (shot,))
 
     def pin(self, shot: str, number: int | None) -> None:

@@ -40,7 +40,7 @@ class Handover:
 
     Attributes:
         count: How many frames.
-        clip: Pixel hash of the whole clip whose end they are.
+        clip: Content hash of the whole clip whose end they are.
         file: The frames alone, lossless; None where they are in memory only.
         frames: uint8 RGB (count, H, W, 3), where they are in memory already.
     """
@@ -62,7 +62,7 @@ class ShotRequest:
         width: Pixels.
         height: Pixels.
         frames: Number of frames to return, handed-over frames included.
-        seed: 0 .. 2**63 - 1. The same request gives the same clip.
+        seed: 0 .. 2**64 - 1. The same request gives the same clip.
         subjects: What the shot shows, for backbones that draw by name.
         options: Per-shot changes of the backbone's settings, already validated.
         memory: Recalled keyframes in recall order, of any size; each names the entities it shows. A backbone gets

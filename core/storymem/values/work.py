@@ -43,7 +43,7 @@ class ShotRef:
 
 @dataclass(frozen=True, slots=True)
 class ClipFile:
-    """A stored clip: its master file, the pixel hash of its frames, and its frame rate."""
+    """A stored clip: its master file, its content hash, and its frame rate."""
 
     file: FileRef
     clip: str
@@ -120,7 +120,7 @@ class MadeClip:
 
     Attributes:
         master: File with all its frames.
-        clip: Pixel hash.
+        clip: Content hash: of the pixels, and of the sound if there is any.
         frames: Number of frames.
         width: Pixels.
         height: Pixels.
@@ -129,6 +129,7 @@ class MadeClip:
         seed: Of the attempt that was kept.
         attempts: How many clips were made to get it.
         accepted: Whether it passed the accept gate; True without one.
+        sound: Whether the clip has sound, which is in its master.
     """
 
     master: FileRef
@@ -141,6 +142,7 @@ class MadeClip:
     seed: int
     attempts: int = 1
     accepted: bool = True
+    sound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
