@@ -156,6 +156,7 @@ class ShotCommitter:
             "mode": shot.mode,
             "backbone": self._backbone,
             **({"sound": True} if made.sound else {}),
+            **({"notes": dict(made.notes)} if made.notes else {}),
         }
         return Take(
             shot=shot.spec.shot.id,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +59,14 @@ class Clip:
         fps: Frames per second, a whole number.
         sound: 48 kHz stereo, exactly as long as the frames: ``samples_of(len(frames), fps)`` samples. None for a
             silent clip. :meth:`storymem.media.sound.film_sound` makes any sound fit.
+        notes: What the backbone wants recorded of how it was made, as plain data: the server and job, the cost,
+            ``reproducible: False`` where the same request may give another clip.
     """
 
     frames: Frames
     fps: int
     sound: Sound | None = None
+    notes: Mapping[str, str | float | bool] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         check_frames(self.frames, 4, "clip")
