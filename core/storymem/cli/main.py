@@ -29,6 +29,7 @@ from storymem.cli import (
     trust,
 )
 from storymem.cli.extensions import ExtensibleGroup
+from storymem.openmp import set_openmp_defaults
 
 app = typer.Typer(
     name="storymem",
@@ -93,6 +94,7 @@ def options(
 
 def main() -> None:
     """Run the program; exit codes are listed in docs/errors.md."""
+    set_openmp_defaults()
     sys.exit(ending.run(app))
 
 
