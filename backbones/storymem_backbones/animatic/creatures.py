@@ -222,7 +222,13 @@ def _fox_cheeks(pen: Pen, light: RGB) -> None:
     """White cheeks that run down to a point on each side."""
     for side in (-1, 1):
         pen.blob(
-            [(side * 0.03, 0.83), (side * 0.085, 0.85), (side * 0.135, 0.8), (side * 0.08, 0.785), (side * 0.03, 0.775)],
+            [
+                (side * 0.03, 0.83),
+                (side * 0.085, 0.85),
+                (side * 0.135, 0.8),
+                (side * 0.08, 0.785),
+                (side * 0.03, 0.775),
+            ],
             light,
         )
 

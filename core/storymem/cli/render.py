@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 def render(
     script: Annotated[Path, typer.Argument(help="Story script: JSON, JSON5, YAML or TOML.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder; films/<script name> if not given.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Run folder; films/<script name> if not given, films/<script name>_<backbone> with another backbone.",
+        ),
     ] = None,
     config: options.Config = None,
     assign: options.Set = None,
@@ -60,12 +65,19 @@ def render(
 
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, shortcuts, trust=trust)
-    folder = out or Path("films") / script.stem
+    folder = out or _own_folder(script, resolved, host)
     if force:
         from storymem.film.names import set_foreign_aside
 
         set_foreign_aside(folder)
     run_render(script, folder, resolved, host, None, as_json, quiet)
+
+
+def _own_folder(script: Path, resolved: Resolved, host: PluginHost) -> Path:
+    """Return films/<script name>, with the backbone's name if it is not the default: a preview replaces no film."""
+    backbone = resolved.settings.backbone.name
+    plain = backbone == host.registry.defaults().get("backbone")
+    return Path("films") / (script.stem if plain else f"{script.stem}_{backbone}")
 
 
 def resume(
