@@ -1,4 +1,4 @@
-"""How many OpenMP threads there are, and how long they spin when they wait: read once, when a library that uses them loads.
+"""How many OpenMP threads there are, and how long they spin when they wait; read when a library that uses them loads.
 
 Threads that wait spin by default, for as long as they like: on a machine with other work they take the processor from
 those they wait for, and a film takes several times as long (``benchmarks/threads.py``).

@@ -86,7 +86,9 @@ _PROPER = re.compile(rf"(?<![.!?:;\-\u2014\"'(] )(?<!^)\b({_CAPITAL}(?: (?:Van |
 _OPENING = re.compile(rf"(?:^|[.!?:;,] )({_CAPITAL}(?: {_CAPITAL})?) (?:and|is|[a-z]+s|[a-z]+ly)\b")
 # Neither camera words, nor quoted speech and signs, nor what is only heard name anyone who is seen.
 _NO_CAST = re.compile(
-    r"(?i)\bbird.?s.?eye\w*|\bworm.?s.?eye|\bover.the.shoulder|\b(?:sounds?|songs?|chirping|cries|calls?|noise|voices?) of [^,.;]+|(?<!\w)'[^']{3,80}'(?!\w)|\"[^\"]{3,80}\"|\u201c[^\u201d]{3,80}\u201d"
+    r"(?i)\bbird.?s.?eye\w*|\bworm.?s.?eye|\bover.the.shoulder"
+    r"|\b(?:sounds?|songs?|chirping|cries|calls?|noise|voices?) of [^,.;]+"
+    r"|(?<!\w)'[^']{3,80}'(?!\w)|\"[^\"]{3,80}\"|\u201c[^\u201d]{3,80}\u201d"
 )
 _NOT_NAMES = frozenset(re.findall(r"\S+", (
     "a after alabama all ambient american an ancient and another apple around as at before behind both "

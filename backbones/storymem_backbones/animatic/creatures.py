@@ -219,18 +219,10 @@ def _muzzle(pen: Pen, form: str, light: RGB, palette: Palette) -> None:
 
 
 def _fox_cheeks(pen: Pen, light: RGB) -> None:
-    """White cheeks that run down to a point on each side."""
+    """White cheeks that run out to a point on each side."""
+    outline = ((0.03, 0.83), (0.085, 0.85), (0.135, 0.8), (0.08, 0.785), (0.03, 0.775))
     for side in (-1, 1):
-        pen.blob(
-            [
-                (side * 0.03, 0.83),
-                (side * 0.085, 0.85),
-                (side * 0.135, 0.8),
-                (side * 0.08, 0.785),
-                (side * 0.03, 0.775),
-            ],
-            light,
-        )
+        pen.blob([(side * x, y) for x, y in outline], light)
 
 
 def _owl_face(pen: Pen, light: RGB) -> None:

@@ -29,7 +29,7 @@ def render(
         typer.Option(
             "--out",
             "-o",
-            help="Run folder; films/<script name> if not given, films/<script name>_<backbone> with another backbone.",
+            help="Run folder; films/<script name> if not given.",
         ),
     ] = None,
     config: options.Config = None,
@@ -50,7 +50,10 @@ def render(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Render a story script to a film; what is finished already is not made again."""
+    """Render a story script to a film; what is finished already is not made again.
+
+    Without --out, a backbone that is not the default has films/<script name>_<backbone>.
+    """
     shortcuts = {
         "backbone": backbone,
         "policy": policy,
