@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from storymem.engine.accept import AcceptGate, Judgement, attempt_seed
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins
 from storymem.errors import Cancelled, DamagedFile, PluginError, ShotError, StoryMemError
-from storymem.interfaces.backbone import Progress
+from storymem.interfaces.backbone import Capabilities, Progress
 from storymem.interfaces.selection import ClipContext, FrameGate
 from storymem.media.images import write_png
 from storymem.media.video import LOSSLESS, MASTERS, Codec, read_clip, viewing_codec, write_clip
@@ -92,6 +92,7 @@ class Worker:
         codec = MASTERS[task.master]
         path = task.path(f"master{codec.suffix}")
         write_clip(path, clip, codec)
+        notes = clip.notes
         if task.master != "lossless":
             # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
             clip = read_clip(path, clip.fps)
@@ -103,9 +104,11 @@ class Worker:
             height=clip.height,
             fps=clip.fps,
             seconds=seconds,
+            sound=clip.sound is not None,
             seed=seed,
             attempts=attempts,
             accepted=judgement.accepted,
+            notes=notes,
         )
         return clip, made, judgement.rejections
 
@@ -152,7 +155,7 @@ class Worker:
         except Exception as error:
             message = f"shot {shot}: backbone {name} failed: {type(error).__name__}: {error}"
             raise _failure(error, message) from error
-        _check_clip(shot, name, clip, request, backbone.capabilities().fps)
+        _check_clip(shot, name, clip, request, backbone.capabilities())
         return clip
 
     def _select(self, task: ShotTask, clip: Clip, outcome: ShotOutcome) -> ShotOutcome:
@@ -196,7 +199,7 @@ def _trace(error: Exception) -> str:
 def _write_view(task: ShotTask, clip: Clip) -> FileRef | None:
     if task.crf is None:
         return None
-    return _written(task, "view.mp4", Clip(clip.frames[task.first :], clip.fps), viewing_codec(task.crf))
+    return _written(task, "view.mp4", clip.cut(task.first), viewing_codec(task.crf))
 
 
 def _write_tail(task: ShotTask, clip: Clip) -> FileRef | None:
@@ -236,14 +239,17 @@ def _load(source: ClipFile) -> Clip:
     return read_clip(verified(source.file), source.fps)
 
 
-def _check_clip(shot: str, name: str, clip: object, request: ShotRequest, fps: int) -> None:
+def _check_clip(shot: str, name: str, clip: object, request: ShotRequest, declared: Capabilities) -> None:
     if not isinstance(clip, Clip):
         raise ShotError(f"shot {shot}: backbone {name} returned {type(clip).__name__}, not a Clip")
     wanted = (request.frames, request.height, request.width, 3)
     if clip.frames.shape != wanted:
         raise ShotError(f"shot {shot}: backbone {name} returned frames of shape {clip.frames.shape}, not {wanted}")
-    if clip.fps != fps:
-        raise ShotError(f"shot {shot}: backbone {name} returned {clip.fps} frames per second, not {fps}")
+    if clip.fps != declared.fps:
+        raise ShotError(f"shot {shot}: backbone {name} returned {clip.fps} frames per second, not {declared.fps}")
+    if (clip.sound is not None) != declared.sound:
+        made, said = ("sound", "makes none") if clip.sound is not None else ("no sound", "makes some")
+        raise ShotError(f"shot {shot}: backbone {name} returned {made}; its capabilities say that it {said}")
 
 
 def _checked_candidates(candidates: object, context: ClipContext) -> list[Keyframe]:

@@ -36,6 +36,7 @@ class Capabilities:
         most_frames: Most frames of a clip; None for no limit of the model's own.
         handovers: Numbers of frames that a previous shot may hand over, besides none at all.
         concurrent: Whether ``generate`` may run in several threads at once.
+        sound: Whether every clip has sound, see :class:`storymem.values.clip.Clip`; False for clips that have none.
     """
 
     modes: frozenset[Mode]
@@ -50,6 +51,7 @@ class Capabilities:
     most_frames: int | None = None
     handovers: frozenset[int] = frozenset({1, 2, 3, 4, 5})
     concurrent: bool = False
+    sound: bool = False
 
     def check_size(self, width: int, height: int) -> None:
         """Raise :class:`SettingsError`, naming the nearest legal size, unless the size is legal."""
@@ -110,7 +112,8 @@ class Backbone(Plugin[SettingsT]):
             progress: To be called between steps as ``progress(step, total)``; it raises to cancel.
 
         Returns:
-            A clip of exactly ``request.frames`` frames of ``request.height`` x ``request.width``.
+            A clip of exactly ``request.frames`` frames of ``request.height`` x ``request.width``, with sound exactly
+            if the capabilities say so.
 
         Raises:
             StoryMemError: The shot cannot be made; one line that says why and what to do.
