@@ -28,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 _PART = re.compile(r"<!-- console (?P<note>.*?) -->|^```console\n(?P<block>.*?)^```$", re.MULTILINE | re.DOTALL)
 _QUICK = {"STORYMEM_BACKBONE": "animatic", "STORYMEM_FRAMES": "5", "STORYMEM_SIZE": "160x96"}
+_PATIENCE = 120  #: seconds for one command; a server never ends by itself
 #: How to make what a page begins with, from the first example story.
 _MADE = {
     "story.json": "cp examples/stories/fox_and_echo.json story.json",
@@ -88,9 +89,19 @@ class Console:
 
     def run(self, command: str) -> str:
         """Return why the command failed, empty if it did not."""
-        done = subprocess.run(
-            ["bash", "-c", command], cwd=self._folder, env=self._environ, capture_output=True, text=True, check=False
-        )
+        try:
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=self._folder,
+                env=self._environ,
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=_PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            return f"not done after {_PATIENCE} s"
         return "" if done.returncode == 0 else f"exit {done.returncode}: {(done.stderr or done.stdout)[-600:].strip()}"
 
 
