@@ -33,6 +33,7 @@ from storymem.log import RunLog
 from storymem.memory.library import CastLibrary, with_cast
 from storymem.memory.memory import Memory
 from storymem.memory.references import check_references
+from storymem.openmp import set_openmp_defaults
 from storymem.plugin import Kind, PluginHost
 from storymem.progress import ProgressNote
 from storymem.result import RunResult, run_result
@@ -68,6 +69,7 @@ class Session:
         plugins: Sequence[Path] | PluginHost = (),
         **overrides: Any,
     ) -> None:
+        set_openmp_defaults()  # no plugin has been built yet, so that torch is not imported unless the caller did
         self.host = plugins if isinstance(plugins, PluginHost) else PluginHost(plugins)
         instances, named = take_instances(overrides, self.host)
         if isinstance(settings, RunSettings):

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 def render(
     script: Annotated[Path, typer.Argument(help="Story script: JSON, JSON5, YAML or TOML.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder; films/<script name> if not given.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Run folder; films/<script name> if not given.",
+        ),
     ] = None,
     config: options.Config = None,
     assign: options.Set = None,
@@ -46,7 +51,10 @@ def render(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Render a story script to a film; what is finished already is not made again."""
+    """Render a story script to a film; what is finished already is not made again.
+
+    Without --out, a backbone that is not the default has films/<script name>_<backbone>.
+    """
     shortcuts = {
         "backbone": backbone,
         "policy": policy,
@@ -61,12 +69,19 @@ def render(
 
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, shortcuts, trust=trust)
-    folder = out or Path("films") / script.stem
+    folder = out or _own_folder(script, resolved, host)
     if force:
         from storymem.film.names import set_foreign_aside
 
         set_foreign_aside(folder)
     run_render(script, folder, resolved, host, None, as_json, quiet)
+
+
+def _own_folder(script: Path, resolved: Resolved, host: PluginHost) -> Path:
+    """Return films/<script name>, with the backbone's name if it is not the default: a preview replaces no film."""
+    backbone = resolved.settings.backbone.name
+    plain = backbone == host.registry.defaults().get("backbone")
+    return Path("films") / (script.stem if plain else f"{script.stem}_{backbone}")
 
 
 def resume(
