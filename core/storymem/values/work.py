@@ -129,6 +129,7 @@ class MadeClip:
         seed: Of the attempt that was kept.
         attempts: How many clips were made to get it.
         accepted: Whether it passed the accept gate; True without one.
+        advice: What the accept gate added to the prompt of the attempt that was kept.
     """
 
     master: FileRef
@@ -141,6 +142,7 @@ class MadeClip:
     seed: int
     attempts: int = 1
     accepted: bool = True
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
