@@ -95,7 +95,7 @@ class Tally:
 
 
 def renders(script: StoryScript) -> bool:
-    """Whether the animatic makes a film of the mended script."""
+    """Whether the animatic makes a film of the fixed script."""
     with tempfile.TemporaryDirectory() as folder:
         small = {"backbone": "animatic", "size": "64x64", "frames": 5}
         with Storyteller(Path(folder) / "film", small) as teller:

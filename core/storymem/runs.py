@@ -19,12 +19,13 @@ from storymem.engine.plan import with_overrides
 from storymem.engine.prepare import check_pinned
 from storymem.engine.preview import MadeAgain
 from storymem.engine.shot_keys import view_key
-from storymem.errors import DamagedDatabase, GraphError, RunStoreError
+from storymem.errors import DamagedDatabase, GraphError, RunStoreError, SettingsError
 from storymem.film.film import FilmPart, write_film
 from storymem.film.names import set_damaged_names_aside
 from storymem.film.review import story_of
 from storymem.interfaces import Keyframe, MemoryStore
 from storymem.keys import derived_seed
+from storymem.numbers import SEED_LIMIT
 from storymem.plugin import Kind, PluginHost
 from storymem.result import ShotStatus, shot_states
 from storymem.session import Session
@@ -82,7 +83,13 @@ class OpenRun:
         self.store.redo(shot, self.override(shot, seed, prompt))
 
     def override(self, shot: str, seed: int | None = None, prompt: str | None = None) -> Override:
-        """Return what :meth:`redo` would record, so that it can be checked first."""
+        """Return what :meth:`redo` would record, so that it can be checked first.
+
+        Raises:
+            SettingsError: The seed is not 0 .. 2**64 - 1.
+        """
+        if seed is not None and not 0 <= seed < SEED_LIMIT:
+            raise SettingsError(f"shot {shot}: seed {seed} must be 0 to {SEED_LIMIT - 1}")
         self.require_shot(shot)
         before = self.store.overrides().get(shot, Override(None, None))
         if seed is None and prompt is None:

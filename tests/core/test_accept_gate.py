@@ -127,7 +127,7 @@ def test_samples_are_spread_over_the_shots_own_frames(first: int, length: int, c
     assert max(steps, default=0) - min(steps, default=0) <= 1
 
 
-@given(seed=st.integers(0, 2**63 - 1))
+@given(seed=st.integers(0, 2**64 - 1))
 @settings(deadline=None, max_examples=30)
 def test_attempts_have_their_own_legal_seeds(seed: int) -> None:
     seeds = [attempt_seed(seed, number) for number in range(20)]

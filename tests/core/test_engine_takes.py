@@ -253,6 +253,19 @@ def test_an_override_remakes_its_shot_and_what_depends_on_it_and_can_be_taken_ba
     assert published(stage.folder()) == before
 
 
+@pytest.mark.parametrize("seed", [2**63 - 1, 2**63, 2**64 - 1])
+def test_seeds_of_64_bits_are_kept(stage: Stage, seed: int) -> None:
+    script = story(["p1"])
+    stage.render(script)
+    with stage.opened(write=True) as run:
+        run.redo("1.1", seed=seed)
+        assert run.store.overrides()["1.1"].seed == seed
+        with pytest.raises(SettingsError, match=r"shot 1\.1: seed .* must be 0 to 18446744073709551615"):
+            run.redo("1.1", seed=2**64)
+    stage.render(script)
+    assert _takes(stage, "1.1")[-1].request["seed"] == seed
+
+
 def test_a_pinned_take_is_used_whatever_the_script_says(stage: Stage) -> None:
     stage.render(story(["a", "b"]), **NO_MEMORY)
     before = published(stage.folder())

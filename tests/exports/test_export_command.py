@@ -88,7 +88,7 @@ def test_the_command_says_where_and_what_was_changed(run: Path, tmp_path: Path) 
         (("--to", "otio", "--set", "rate=24"), "exporter 'otio': rate: unknown key"),
     ],
 )
-def test_bad_wishes_are_one_line(run: Path, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+def test_bad_options_are_one_line(run: Path, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     done = command("export", run, *words, cwd=tmp_path)
     assert done.returncode in (2, 3)
     assert message in done.stderr

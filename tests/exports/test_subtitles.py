@@ -127,7 +127,7 @@ def test_the_command_counts_and_can_be_strict(run: Path, tmp_path: Path) -> None
     assert again.stderr == "error: film.vtt: exists; choose another name with --out, or add --force to replace it\n"
 
 
-def test_bad_wishes_are_one_line(run: Path, tmp_path: Path) -> None:
+def test_bad_options_are_one_line(run: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"unknown kind of subtitles '\.txt'; use \.srt, \.vtt, \.ass"):
         write_subtitles(run, tmp_path / "film.txt")
     silent = rendered(tmp_path / "run", {"title": "T", "scenes": [{"shots": [{"prompt": "a", "frames": 5}]}]})

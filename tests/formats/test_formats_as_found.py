@@ -18,8 +18,8 @@ from pydantic import JsonValue
 from storymem.errors import ScriptError
 from storymem.interfaces import ScriptFormat
 from storymem.plugin import PluginHost
+from storymem.script.cut_fixes import fix_cuts
 from storymem.script.loader import load_script
-from storymem.script.mending import mend_data
 from storymem.testing.format import FormatContract
 from storymem_plugins.formats.commands import Window
 from storymem_plugins.formats.entitybench import EntityBench
@@ -112,11 +112,11 @@ def test_fix_fills_up_cuts_and_says_so(cut: list[Any]) -> None:
     data: dict[str, Any] = {"story_name": "x", "scenes": [{**SCENE, "cut": [*cut]}]}
     with pytest.raises(ScriptError, match=r"story\.json: scenes\.0\.cut"):
         StBench().parse(copy.deepcopy(data), SOURCE)
-    mended = mend_data(data)
-    assert all(finding.rule in ("cut-missing", "first-shot-cut") for finding in mended)
-    assert len(mended) == 3 - len(cut) + sum(value in (None, False) for value in cut[:1]) + cut[1:].count(None)
+    fixed = fix_cuts(data)
+    assert all(finding.rule in ("cut-missing", "first-shot-cut") for finding in fixed)
+    assert len(fixed) == 3 - len(cut) + sum(value in (None, False) for value in cut[:1]) + cut[1:].count(None)
     StBench().parse(data, SOURCE)
-    assert not mend_data(data)
+    assert not fix_cuts(data)
 
 
 TEXT = """# a comment

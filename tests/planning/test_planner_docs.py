@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from storymem.plugin import Kind, PluginHost
-from storymem.script import rules, wishes
+from storymem.script import rules, unfilmable
 from storymem.values.script import StoryScript
 from storymem_plugins.planning.errors import PlanError
 from storymem_plugins.planning.settings import LlmSettings, LocalSettings
@@ -31,7 +31,8 @@ def test_the_yaml_is_a_script() -> None:
 
 def test_every_rule_is_listed() -> None:
     source = Path(rules.__file__).read_text("utf-8")
-    used = set(re.findall(r'Finding\(\s*(?:shot_id|""), "([a-z-]+)"', source)) | {w.rule for w in wishes.WISHES}
+    kinds = {kind.rule for kind in unfilmable.UNFILMABLE}
+    used = set(re.findall(r'Finding\(\s*(?:shot_id|""), "([a-z-]+)"', source)) | kinds
     table = PLANNING.split("| rule |")[1].split("## Python")[0]
     listed = {
         name

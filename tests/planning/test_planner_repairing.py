@@ -1,4 +1,4 @@
-"""Almost-JSON: mended where its meaning is certain, and nowhere else."""
+"""Almost-JSON: repairs where its meaning is certain, and nowhere else."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ CERTAIN = {
 
 @pytest.mark.parametrize("name", CERTAIN)
 def test_what_is_certain_is_mended(name: str) -> None:
-    data, mended = read_answer(CERTAIN[name], SCHEMA)
+    data, repairs = read_answer(CERTAIN[name], SCHEMA)
     shots = SHAPE.model_validate_json(json.dumps(data)).shots
     assert [(list(s.entities), " ".join(s.prompt.split()), s.cut) for s in shots] == [
         (["Mira"], SHOT["prompt"], True),
     ]
-    assert bool(mended) is (name not in ("plain", "name in another case"))
+    assert bool(repairs) is (name not in ("plain", "name in another case"))
 
 
 UNCERTAIN = {

@@ -47,10 +47,10 @@ def test_look_missing() -> None:
         entities=(FOX,),
     )
     assert rules(story) == [("1.2", "look-missing"), ("1.3", "look-missing")]
-    mended, done = apply_fixes(story, 8)
-    assert mended.scenes[0].shots[1].prompt == "fox: small red fox with a white scarf. The fox sleeps."
+    fixed, done = apply_fixes(story, 8)
+    assert fixed.scenes[0].shots[1].prompt == "fox: small red fox with a white scarf. The fox sleeps."
     assert len(done) == 2
-    assert lint(mended, 8) == []
+    assert lint(fixed, 8) == []
 
 
 def test_a_style_that_tells_the_look_counts() -> None:
@@ -67,9 +67,9 @@ def test_listing_a_named_entity_uncovers_its_look() -> None:
     )
     unlisted = [shot for shot, rule in rules(story) if rule == "entity-unlisted"]
     assert unlisted == ["1.1", "1.2"]
-    mended, _ = apply_fixes(story, 8)
-    assert [shot.entities for shot in mended.scenes[0].shots] == [("fox",), ("fox",), ()]
-    assert lint(mended, 8) == []
+    fixed, _ = apply_fixes(story, 8)
+    assert [shot.entities for shot in fixed.scenes[0].shots] == [("fox",), ("fox",), ()]
+    assert lint(fixed, 8) == []
 
 
 def test_a_name_inside_another_entitys_look_is_not_that_entity() -> None:
@@ -88,8 +88,8 @@ def test_place_change_without_a_cut() -> None:
     )
     assert rules(story) == [("1.3", "place-change")]
     assert has_errors(lint(story, 8))
-    mended, _ = apply_fixes(story, 8)
-    assert [shot.cut for shot in mended.scenes[0].shots] == [True, False, True, False]
+    fixed, _ = apply_fixes(story, 8)
+    assert [shot.cut for shot in fixed.scenes[0].shots] == [True, False, True, False]
 
 
 def test_place_change_by_scene_setting() -> None:
@@ -113,8 +113,8 @@ def test_a_look_that_makes_a_prompt_too_long_is_not_put_in() -> None:
     story = script(
         {"prompt": "fox " * 505, "entities": ["fox"]}, {"prompt": "Small red fox, white scarf."}, entities=(FOX,)
     )
-    mended, _ = apply_fixes(story, 8)
-    assert "prompt-too-long" not in dict(map(reversed, rules(mended)))
+    fixed, _ = apply_fixes(story, 8)
+    assert "prompt-too-long" not in dict(map(reversed, rules(fixed)))
 
 
 def test_entities_used_once_or_never() -> None:
@@ -125,8 +125,8 @@ def test_entities_used_once_or_never() -> None:
         "entity-once 'wood'",
         "entity-unused 'owl'",
     ]
-    mended, _ = apply_fixes(story, 8)
-    assert [entity.id for entity in mended.entities] == ["wood", "owl"]
+    fixed, _ = apply_fixes(story, 8)
+    assert [entity.id for entity in fixed.entities] == ["wood", "owl"]
 
 
 def test_crowds_references_names_and_repeats(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_crowds_references_names_and_repeats(tmp_path: Path) -> None:
         ("Then cut to the wood.", "many-shots"),
     ],
 )
-def test_wishes(prompt: str, rule: str) -> None:
+def test_unfilmable(prompt: str, rule: str) -> None:
     assert rules(script({"prompt": prompt})) == [("1.1", rule)]
 
 
@@ -236,13 +236,13 @@ def test_fixes_settle_and_keep_every_shot(shots: list[tuple[list[str], bool, lis
         ),
         entities=(FOX, owl, WOOD, BEACH),
     )
-    mended, _ = apply_fixes(story, 8)
-    assert [finding for finding in lint(mended, 8) if finding.fix] == []
-    assert not has_errors(lint(mended, 8))
-    for before, after in zip(story.scenes[0].shots, mended.scenes[0].shots, strict=True):
+    fixed, _ = apply_fixes(story, 8)
+    assert [finding for finding in lint(fixed, 8) if finding.fix] == []
+    assert not has_errors(lint(fixed, 8))
+    for before, after in zip(story.scenes[0].shots, fixed.scenes[0].shots, strict=True):
         assert after.prompt.endswith(before.prompt)
         assert set(before.entities) <= set(after.entities)
-    assert apply_fixes(mended, 8) == (mended, [])
+    assert apply_fixes(fixed, 8) == (fixed, [])
 
 
 def test_edits_say_what_is_wrong() -> None:

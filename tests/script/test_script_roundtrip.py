@@ -18,7 +18,7 @@ from storymem.values.script import StoryScript
 
 TEXT = st.text(max_size=40)
 NAME = st.text(min_size=1, max_size=20).map(str.strip).filter(bool)
-SEED = st.integers(0, 2**63 - 1)
+SEED = st.integers(0, 2**64 - 1)
 JSON = st.recursive(
     st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),

@@ -4,14 +4,14 @@ Loads weights at the first shot and keeps them. Knows nothing about stories, gra
 """
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from storymem.errors import SettingsError
-from storymem.interfaces import Backbone, Capabilities, Check, Mode, Progress, ShotRequest
+from storymem.interfaces import Backbone, Capabilities, Check, Mode, Progress, Requirements, ShotRequest
 from storymem.values.clip import Clip, Frames
 from storymem_backbones.wan.build import require_device, stacked_loras, start_pipeline
 from storymem_backbones.wan.errors import GenerationError, WeightsError
@@ -71,6 +71,25 @@ class WanBackbone(Backbone[WanSettings]):
         loras = stacked_loras(self.settings, manifest, self._folder_if_there() or Path())
         text = picture_fingerprint(self.settings, manifest, self._sampling(self.settings, manifest), loras)
         return f"{type(self).__module__}:{type(self).__qualname__}/{self.version}/{text}"
+
+    @classmethod
+    def spread(cls, settings: Mapping[str, Any], gpus: int) -> Mapping[str, Any]:
+        """Settings whose profile uses `gpus` context-parallel GPUs."""
+        return {**settings, "profile_changes": {**settings.get("profile_changes", {}), "gpus": gpus}}
+
+    def requirements(self) -> Requirements:
+        """The profile's GPUs, and the most host memory that the weights take on their way to them."""
+        profile = self.settings.resolved_profile()
+        if profile.device != "cuda":
+            return Requirements()
+        manifest = self._manifest()
+        estimate = self.estimate(manifest.width, manifest.height, manifest.frames, 0)
+        return Requirements(profile.gpus, int(max(estimate.host_bytes, estimate.gpu_bytes)))
+
+    def load(self) -> None:
+        """Load the weights, unless the first shot decides which of two models is needed."""
+        if self._loaded is None and self.settings.text_to_video is None:
+            self._pipeline(text_to_video=False)
 
     def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make one clip; see `storymem.interfaces.Backbone`.

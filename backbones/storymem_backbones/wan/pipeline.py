@@ -194,11 +194,12 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         report(0, len(timesteps))
         for done, (value, timestep) in enumerate(zip(timesteps, scheduler.timesteps, strict=True), start=1):
             expert: Expert = "high" if uses_high_noise(value, sampling.boundary) else "low"
-            flow, told = self._predict(expert, latents, y, text, timestep, sampling)
+            flow, conditional = self._predict(expert, latents, y, text, timestep, sampling)
             if memory_frames and sampling.memory_guidance > 1:
-                forgetful = self._forgetful(expert, latents, y, text, timestep, memory_frames)
+                unconditional = self._without_memory(expert, latents, y, text, timestep, memory_frames)
                 flow = flow.clone()
-                flow[:, :, memory_frames:] += (sampling.memory_guidance - 1) * (told[:, :, memory_frames:] - forgetful)
+                pull = conditional[:, :, memory_frames:] - unconditional
+                flow[:, :, memory_frames:] += (sampling.memory_guidance - 1) * pull
             latents = scheduler.step(flow, timestep, latents, return_dict=False)[0]
             self._check_finite(latents, done, len(timesteps), expert)
             report(done, len(timesteps))
@@ -241,32 +242,32 @@ class WanMemoryPipeline(WanPipeline):  # type: ignore[misc]
         timestep: Tensor,
         sampling: Sampling,
     ) -> tuple[Tensor, Tensor]:
-        """The flow with classifier-free guidance, and as the prompt alone tells it."""
+        """Return the flow with classifier-free guidance, and the conditional flow it was guided from."""
         guidance = sampling.guidance_high if expert == "high" else sampling.guidance_low
         inputs = latents if y is None else torch.cat([latents, y], dim=1)
         if guidance <= 1:
-            told = self._run(expert, "cond", inputs, text[:1], timestep)
-            return told, told
+            conditional = self._run(expert, "cond", inputs, text[:1], timestep)
+            return conditional, conditional
         if sampling.batched_guidance:
             both = self._run(expert, "cond", inputs.expand(2, -1, -1, -1, -1), text, timestep)
-            told, negative = both[:1], both[1:]
+            conditional, unconditional = both[:1], both[1:]
         else:
-            told = self._run(expert, "cond", inputs, text[:1], timestep)
-            negative = self._run(expert, "uncond", inputs, text[1:], timestep)
-        return negative + guidance * (told - negative), told
+            conditional = self._run(expert, "cond", inputs, text[:1], timestep)
+            unconditional = self._run(expert, "uncond", inputs, text[1:], timestep)
+        return unconditional + guidance * (conditional - unconditional), conditional
 
-    def _forgetful(
+    def _without_memory(
         self, expert: Expert, latents: Tensor, y: Tensor | None, text: Tensor, timestep: Tensor, memory_frames: int
     ) -> Tensor:
-        """The flow (1, 16, T, h, w) of the clip as the prompt tells it with nothing remembered."""
+        """Return the flow (1, 16, T, h, w) of the clip under the same prompt, unconditional in memory."""
         inputs = latents if y is None else torch.cat([latents, y], dim=1)
-        with self._forgetting(expert):
-            # A context of its own, or caches would compare it with the pass that remembers.
+        with self._no_memory_positions(expert):
+            # A context of its own, or caches would compare it with the pass that has memory.
             return self._run(expert, "cond_alone", inputs[:, :, memory_frames:], text[:1], timestep)
 
     @contextmanager
-    def _forgetting(self, expert: Expert) -> Iterator[None]:
-        """Positions of a clip without memory in front."""
+    def _no_memory_positions(self, expert: Expert) -> Iterator[None]:
+        """Place the clip where it is with no memory in front of it."""
         rope = self.experts[expert].rope
         before, rope.memory_frames = rope.memory_frames, 0
         try:

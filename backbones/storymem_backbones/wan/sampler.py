@@ -15,7 +15,6 @@ from storymem_backbones.wan.errors import GeometryError
 
 TRAIN_TIMESTEPS = 1000
 M2V_SHIFT = 4.0
-T2V_SHIFT = 12.0
 M2V_BOUNDARY = 0.9
 T2V_BOUNDARY = 0.875
 

@@ -107,15 +107,15 @@ def _lead() -> None:
 def follow() -> None:
     """Do what rank 0 says until it ends."""
     pipeline: WanMemoryPipeline | None = None
-    while (told := _hear())[0] != "end":
-        if told[0] == "build":
+    while (message := _hear())[0] != "end":
+        if message[0] == "build":
             pipeline = None
-            pipeline = told[1]()
+            pipeline = message[1]()
             logging.getLogger("diffusers").setLevel(logging.ERROR)
             continue
         assert pipeline is not None
         try:
-            pipeline(told[1], told[2], _go_on)
+            pipeline(message[1], message[2], _continue)
         except (_Stop, StoryMemError):
             # Every rank computes the same, so rank 0 met the same error and reports it.
             continue
@@ -127,7 +127,7 @@ def _leave_together() -> None:
     dist.barrier(group=_control)
 
 
-def _go_on(done: int, total: int) -> None:
+def _continue(done: int, total: int) -> None:
     if not _hear():
         raise _Stop
 

@@ -25,9 +25,9 @@ def lint(
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of a shot that does not say how many it has.")] = 81,
     fps: Annotated[int, typer.Option(min=1, help="Frames per second.")] = 16,
-    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired mechanically.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what can be fixed mechanically.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where to write the repaired script; the file if not given.")
+        Path | None, typer.Option("--out", "-o", help="Where to write the fixed script; the file if not given.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings, too.")] = False,
     force: Annotated[
@@ -46,31 +46,31 @@ def lint(
 
     host = PluginHost(plugin or [])
     budget = options.settings_from(host, config, assign, {"budget": budget}).settings.budget
-    form, before, mended = _read(script, host, mend=fix)
+    form, before, fixed = _read(script, host, fix=fix)
     story = before
     if fix:
         story, more = apply_fixes(before, budget)
-        mended += more
+        fixed += more
         if out is not None:
             _write_new(story, script, out, force)
-        elif mended:
+        elif fixed:
             _write_in_place(script, form, (before, story), host, force)
     left = find(story, budget, base=script.parent, pace=Pace(frames, fps))
-    _print(left, mended, as_json)
+    _print(left, fixed, as_json)
     if has_errors(left) or (strict and left):
         raise typer.Exit(ERRORS_FOUND)
 
 
-def _read(path: Path, host: PluginHost, *, mend: bool) -> tuple[str, StoryScript, list[Finding]]:
-    """Load a script; with ``mend``, also one whose cuts are not all told."""
+def _read(path: Path, host: PluginHost, *, fix: bool) -> tuple[str, StoryScript, list[Finding]]:
+    """Load a script; with ``fix``, also one that leaves cuts out."""
+    from storymem.script.cut_fixes import fix_cuts
     from storymem.script.loader import parse_script
-    from storymem.script.mending import mend_data
     from storymem.script.parsing import read_data
 
     data = read_data(path)
-    mended = mend_data(data) if mend else []
+    fixed = fix_cuts(data) if fix else []
     form, story = parse_script(data, path, host)
-    return form, story, mended
+    return form, story, fixed
 
 
 def _write_new(story: StoryScript, script: Path, out: Path, force: bool) -> None:
@@ -103,22 +103,22 @@ def _write_in_place(
             write_text(script, services.edited(script, text, (before, after), stories[1], host))
             return
         if has_comments(text, suffix):
-            raise ScriptError("has comments or JSON5 that would be lost")  # noqa: TRY301 - told below, in one place
+            raise ScriptError("has comments or JSON5 that would be lost")  # noqa: TRY301 - reported below, in one place
     except ScriptError as error:
         if not force:
             raise ScriptError(f"{script}: {error}; add --out story.json, or --force to write it anyway") from error
     write_data(script, after)
 
 
-def _print(left: list[Finding], mended: list[Finding], as_json: bool) -> None:
+def _print(left: list[Finding], fixed: list[Finding], as_json: bool) -> None:
     from storymem.cli.terminal import print_json
 
     if as_json:
-        print_json({"findings": [f.to_json() for f in left], "fixed": [f.to_json() for f in mended]})
+        print_json({"findings": [f.to_json() for f in left], "fixed": [f.to_json() for f in fixed]})
         return
-    for finding in mended:
+    for finding in fixed:
         echo(f"fixed: {finding}")
     for finding in left:
         echo(f"{finding}{' (--fix does)' if finding.fix else ''}")
     errors = sum(finding.severity == "error" for finding in left)
-    echo(f"{errors} errors, {len(left) - errors} warnings{f', {len(mended)} fixed' if mended else ''}")
+    echo(f"{errors} errors, {len(left) - errors} warnings{f', {len(fixed)} fixed' if fixed else ''}")

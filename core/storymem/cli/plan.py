@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 #: Seconds of film that one shot usually gives (StoryMem, section 4.1).
 SHOT_SECONDS = 5.0
 SCRIPT_NAME = "story.json"
-#: Where a script's metadata says what ``make`` was asked for.
-WISH = "make_sha256"
+#: Key in a script's metadata of the hash of what ``make`` was asked for.
+BRIEF_HASH = "make_sha256"
 
 Text = Annotated[str, typer.Argument(help="An idea or a story; - reads standard input.", show_default=False)]
 FromFile = Annotated[Path | None, typer.Option("--from", help="Read the story from a text file.")]
@@ -138,17 +138,17 @@ def make(
     given = _cast(cast, out, host)
     brief = _brief(_text(text, from_file), shots, seconds, style, language, given, resolved.settings.seed or 0)
     path = out / SCRIPT_NAME
-    wish = _wish(brief, planner, planner_set)
-    if not _made_before(path, wish, host):
+    brief_hash = _brief_hash(brief, planner, planner_set)
+    if not _made_before(path, brief_hash, host):
         script = _planned(brief, planner, planner_set, host)
-        script = script.model_copy(update={"metadata": {**script.metadata, WISH: wish}})
-        _write_mended(path, script, resolved.settings.budget)
+        script = script.model_copy(update={"metadata": {**script.metadata, BRIEF_HASH: brief_hash}})
+        _write_fixed(path, script, resolved.settings.budget)
     run_render(path, out, resolved, host, None, as_json, quiet)
     if not quiet:
         next_step("storymem status", out)
 
 
-def _write_mended(path: Path, script: StoryScript, budget: int) -> None:
+def _write_fixed(path: Path, script: StoryScript, budget: int) -> None:
     from storymem.errors import ScriptError
     from storymem.script.lint import apply_fixes, has_errors, lint
     from storymem.script.writing import write_script
@@ -159,10 +159,10 @@ def _write_mended(path: Path, script: StoryScript, budget: int) -> None:
     for finding in left:
         echo(str(finding), err=True)
     if has_errors(left):
-        raise ScriptError(f"{path}: has errors that cannot be mended mechanically; edit it and run storymem render")
+        raise ScriptError(f"{path}: has errors that cannot be fixed mechanically; edit it and run storymem render")
 
 
-def _wish(brief: Brief, planner: str, assignments: list[str] | None) -> str:
+def _brief_hash(brief: Brief, planner: str, assignments: list[str] | None) -> str:
     """Return the hash of what was asked of a planner; the seed, which a run may change, is no part of it."""
     import hashlib
     import json
@@ -172,14 +172,14 @@ def _wish(brief: Brief, planner: str, assignments: list[str] | None) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _made_before(path: Path, wish: str, host: PluginHost) -> bool:
-    """Whether the folder holds this wish's script already; another's is an error."""
+def _made_before(path: Path, brief_hash: str, host: PluginHost) -> bool:
+    """Whether the folder already holds the script of this brief; that of another is an error."""
     from storymem.errors import ScriptError
     from storymem.script.loader import load_script
 
     if not path.exists():
         return False
-    if load_script(path, host).metadata.get(WISH) == wish:
+    if load_script(path, host).metadata.get(BRIEF_HASH) == brief_hash:
         return True
     raise ScriptError(f"{path}: was made from another brief; choose another --out, or run storymem render {path}")
 

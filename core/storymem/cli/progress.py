@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -89,7 +88,6 @@ class _Bars:
         self._film: TaskID | None = None
         self._finishing: TaskID | None = None
         self._shots: dict[str, TaskID] = {}
-        self._started = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         line = describe(event)

@@ -17,6 +17,7 @@ from storymem.errors import DamagedFile, PluginError, RunStoreError
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
 from storymem.memory.memory import Memory
 from storymem.settings import RunSettings
+from storymem.store.folder import JOBS
 from storymem.store.records import Selection, Take
 from storymem.store.runstore import RunStore
 from storymem.values.request import Handover, ShotRequest
@@ -46,11 +47,6 @@ class PreparedShot:
     view: str | None = None
     tail: str | None = None
     selection: Selection | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing is left to do."""
-        return None not in (self.take, self.view, self.tail, self.selection)
 
     @property
     def mode(self) -> str:
@@ -110,7 +106,7 @@ class ShotPreparer:
         """Return the work that is left."""
         spec, select = shot.spec, shot.selection is None
         return ShotTask(
-            request=shot.request,
+            request=replace(shot.request, jobs=self._store.folder / JOBS),
             ref=ShotRef(spec.shot.id, spec.shot.position, spec.shot.entities),
             folder=folder,
             source=self._clip_file(shot.take) if shot.take else None,

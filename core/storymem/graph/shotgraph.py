@@ -7,7 +7,7 @@ thousand. What a shot sees is kept beside the graph, exactly.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 import networkx as nx
@@ -50,15 +50,6 @@ class ShotGraph:
     def descendants(self, shot_id: str) -> set[str]:
         """Return every shot that directly or indirectly needs ``shot_id``."""
         return set(nx.descendants(self.digraph, self.board.shot(shot_id).id))
-
-    def ready(self, done: Collection[str]) -> list[str]:
-        """Return the unfinished shots all of whose parents are in ``done``, in story order."""
-        finished = set(done)
-        return [
-            shot.id
-            for shot in self.board
-            if shot.id not in finished and all(p in finished for p in self.digraph.predecessors(shot.id))
-        ]
 
     def remaining(self) -> list[int]:
         """Return, for each position, the length of the longest chain of shots that starts with it."""

@@ -25,7 +25,7 @@ class Finding:
         severity: Error or warning.
         reason: What is wrong.
         suggestion: What to do about it.
-        fix: The mechanical mending, if there is one.
+        fix: The mechanical fix, if there is one.
     """
 
     shot: str

@@ -1,7 +1,7 @@
-"""Finds what will not film well, before anything is rendered, and mends what can be mended mechanically.
+"""Finds what will not film well, before anything is rendered, and fixes what can be fixed mechanically.
 
-``storymem lint`` prints what :func:`lint` returns. The rules stand in :mod:`storymem.script.rules`. English
-word lists are used for wishes that a silent, single-take video model cannot meet; other rules know no language.
+``storymem lint`` prints what :func:`lint` returns. The rules are in :mod:`storymem.script.rules`. English
+word lists find what a silent, single-take video model cannot show; the other rules know no language.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def lint(
         *rules.places(script),
         *rules.crowds(script, budget),
         *rules.repeats(script),
-        *rules.wishes(script),
+        *rules.unfilmable(script),
         *rules.speech(script, pace),
     ]
     order = {script.shot_id(i, j): (i, j) for i, scene in enumerate(script.scenes) for j in range(len(scene.shots))}
@@ -60,12 +60,12 @@ def has_errors(findings: Sequence[Finding]) -> bool:
 def apply_fixes(
     script: StoryScript, budget: int, token_counter: TokenCounter = estimate_tokens
 ) -> tuple[StoryScript, list[Finding]]:
-    """Apply every fix, and the fixes of what they uncover, and return what was mended.
+    """Apply every fix, and the fixes of what they uncover, and return what was fixed.
 
-    One fix can bring about or forbid another (listing an entity uncovers a missing look, a longer prompt has
-    no room for the next), so each round mends one thing a shot and asks the rules again, at most 64 times.
+    One fix can require or rule out another (listing an entity uncovers a missing look, a longer prompt has
+    no room for the next), so each round fixes one thing per shot and runs the rules again, at most 64 times.
     """
-    mended: list[Finding] = []
+    fixed: list[Finding] = []
     for _ in range(_ROUNDS):
         found = [finding for finding in lint(script, budget, token_counter) if finding.fix]
         fixes = [*(f for f in found if not f.shot), *{f.shot: f for f in reversed(found) if f.shot}.values()]
@@ -73,5 +73,5 @@ def apply_fixes(
             break
         for finding in fixes:
             script = finding.fix.apply(script) if finding.fix else script
-        mended += fixes
-    return StoryScript.model_validate(dict(script)), mended
+        fixed += fixes
+    return StoryScript.model_validate(dict(script)), fixed

@@ -15,7 +15,7 @@ from storymem.script.framing import told_content
 from storymem.script.mentions import TokenCounter, mentions, missing_looks, negated, with_look
 from storymem.script.references import reference_path
 from storymem.script.speech import spoken_seconds
-from storymem.script.wishes import WISHES
+from storymem.script.unfilmable import UNFILMABLE
 from storymem.values.script import Entity, EntityKind, Shot, StoryScript
 
 #: What the text encoder of current video models reads; the rest of a prompt is cut off silently.
@@ -115,7 +115,7 @@ def _inside(entity: Entity, script: StoryScript, shot: Shot) -> bool:
 
 
 def places(script: StoryScript) -> Iterator[Finding]:
-    """``place-change``: a shot without a cut goes on where the last one ended."""
+    """``place-change``: a shot without a cut continues where the last one ended."""
     kinds = {entity.id: entity.kind for entity in script.entities}
     before: tuple[Shot, str] | None = None
     for i, scene in enumerate(script.scenes):
@@ -138,7 +138,7 @@ def _moved(kinds: dict[str, EntityKind], before: tuple[Shot, str], after: tuple[
 
 
 def crowds(script: StoryScript, budget: int) -> Iterator[Finding]:
-    """``entity-crowd``: more entities than keyframes that can remind of them."""
+    """``entity-crowd``: more entities than keyframes that can be recalled for them."""
     for shot_id, shot in all_shots(script):
         count = len(set(shot.entities))
         if count > max(budget, 1):
@@ -156,22 +156,22 @@ def repeats(script: StoryScript) -> Iterator[Finding]:
             reason = f"has the same prompt as shot {previous[0]}"
             yield Finding(shot_id, "same-prompt", Severity.WARNING, reason, "say what is different, or drop one")
         elif content in first:
-            reason = f"tells nothing but what shot {first[content]} tells, in another framing"
-            advice = "tell what happens next, or drop one"
+            reason = f"shows only what shot {first[content]} shows, in another framing"
+            advice = "show what happens next, or drop one"
             yield Finding(shot_id, "same-prompt", Severity.WARNING, reason, advice)
         if content:
             first.setdefault(content, shot_id)
         previous = (shot_id, shot.prompt)
 
 
-def wishes(script: StoryScript) -> Iterator[Finding]:
+def unfilmable(script: StoryScript) -> Iterator[Finding]:
     """``sound``, ``lettering``, ``motion`` and ``many-shots``: what one silent take of a few seconds cannot show."""
     for shot_id, shot in all_shots(script):
-        for wish in WISHES:
-            match = wish.pattern.search(shot.prompt)
+        for kind in UNFILMABLE:
+            match = kind.pattern.search(shot.prompt)
             if match and not negated(shot.prompt, match.start()):
-                reason = f"{_short(match.group())!r} {wish.reason}"
-                yield Finding(shot_id, wish.rule, Severity.WARNING, reason, wish.suggestion)
+                reason = f"{_short(match.group())!r} {kind.reason}"
+                yield Finding(shot_id, kind.rule, Severity.WARNING, reason, kind.suggestion)
 
 
 def speech(script: StoryScript, pace: Pace) -> Iterator[Finding]:

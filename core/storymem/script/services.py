@@ -15,10 +15,10 @@ from storymem.errors import PluginError, ScriptError
 from storymem.interfaces import Brief, ScriptFormat, ScriptPlanner
 from storymem.plugin import Kind, PluginHost
 from storymem.script import yaml_notation
+from storymem.script.cut_fixes import fix_cuts
 from storymem.script.edits import with_ids
 from storymem.script.keeping import edited_yaml
 from storymem.script.loader import parse_script
-from storymem.script.mending import mend_data
 from storymem.script.parsing import read_data
 from storymem.script.references import reference_name, reference_path
 from storymem.script.revision import ScriptReviser
@@ -111,7 +111,7 @@ def edited(path: Path, text: str, data: tuple[JsonValue, JsonValue], script: Sto
     Raises:
         ScriptError: The text cannot be edited without a loss.
     """
-    changed = edited_yaml(text, *data, prepare=mend_data)
+    changed = edited_yaml(text, *data, prepare=fix_cuts)
     if parse_script(yaml_notation.loads(changed), path, host)[1] != script:
         raise ScriptError("cannot be edited with its layout kept")
     return changed

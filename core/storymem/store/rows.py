@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from storymem.errors import RunStoreError
-from storymem.store.records import Take
+from storymem.numbers import SEED_LIMIT
+from storymem.store.records import Override, Take
 from storymem.values.files import FileRef
 from storymem.values.keyframe import Keyframe
 from storymem.values.work import Rejection
@@ -30,6 +31,18 @@ def take_row(take: Take) -> tuple[Any, ...]:
     request = json.dumps(take.request, sort_keys=True)
     rest = (request, int(take.pinned), take.created, take.seconds)
     return (take.shot, take.number, take.key, take.clip, take.master, *size, *rest)
+
+
+def override_row(shot: str, override: Override) -> tuple[Any, ...]:
+    """Return what the user changed as a row of the table ``overrides``."""
+    seed = override.seed
+    # SQLite's integers have a sign, seeds have none: the upper half is kept as its two's complement.
+    return shot, seed - SEED_LIMIT if seed is not None and seed >= SEED_LIMIT // 2 else seed, override.prompt
+
+
+def override_of(seed: int | None, prompt: str | None) -> Override:
+    """Return what the user changed, of the columns ``seed`` and ``prompt``."""
+    return Override(seed if seed is None else seed % SEED_LIMIT, prompt)
 
 
 def recalled_of(row: Sequence[Any], file: FileRef | None) -> Keyframe:

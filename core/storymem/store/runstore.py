@@ -6,6 +6,7 @@
     takes/  generation.json          the same once more, shot by shot: what a lost run.sqlite is rebuilt from
     memory.sqlite                    the memory store: the keyframes themselves
     quarantine/                      damaged files and strays, each with its reason
+    jobs/                            jobs at servers, to be found again after a crash; small
     tmp/                             files being written; emptied when a run starts
 
 Only one process writes at a time. A shot is committed in one transaction after its files are in place, so a
@@ -32,6 +33,8 @@ from storymem.store.records import CurrentShot, Override, Selection, ShotCommit,
 from storymem.store.rows import (
     RECALL_COLUMNS,
     TAKE_COLUMNS,
+    override_of,
+    override_row,
     recall_row,
     recalled_of,
     rejections_of,
@@ -276,6 +279,10 @@ class RunStore:
         """Return where a stored file is."""
         return FileRef(self.objects.path(digest, self.file(digest).suffix), digest)
 
+    def is_intact(self, digest: str) -> bool:
+        """Whether the bytes of a stored file are what was recorded; raises :class:`RunStoreError` as reading does."""
+        return bool(digest) and self.objects.has_content(self.file(digest))
+
     def picture(self, keyframe: str) -> FileRef | None:
         """Return the file of a keyframe by its id; None if it was pruned or lost."""
         row = self.db.row("SELECT digest FROM pictures WHERE id = ?", (keyframe,))
@@ -390,14 +397,14 @@ class RunStore:
     def overrides(self) -> dict[str, Override]:
         """Return what the user changed, by shot."""
         rows = self.db.rows("SELECT shot, seed, prompt FROM overrides")
-        return {shot: Override(seed, prompt) for shot, seed, prompt in rows}
+        return {shot: override_of(seed, prompt) for shot, seed, prompt in rows}
 
     def redo(self, shot: str, override: Override | None) -> None:
         """Change a shot for all later renders of this run and free it; None goes back to the script, pins kept."""
         with self.changing(shot):
             self.db.change("DELETE FROM overrides WHERE shot = ?", (shot,))
             if override is not None:
-                self.db.change("INSERT INTO overrides VALUES (?, ?, ?)", (shot, override.seed, override.prompt))
+                self.db.change("INSERT INTO overrides VALUES (?, ?, ?)", override_row(shot, override))
                 self.db.change("UPDATE takes SET pinned = 0 WHERE shot = ?", (shot,))
 
     def pin(self, shot: str, number: int | None) -> None:

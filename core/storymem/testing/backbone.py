@@ -10,6 +10,7 @@ import pytest
 
 from storymem.errors import Cancelled
 from storymem.interfaces import Backbone, Capabilities, Handover, Keyframe, Mode, ShotRequest, Subject
+from storymem.numbers import SEED_LIMIT
 from storymem.testing.contract import PluginContract, not_given
 from storymem.values.clip import Clip, Frames, pixel_hash
 
@@ -97,13 +98,14 @@ class BackboneContract(PluginContract):
             expected = (request.frames, request.height, request.width, 3)
             assert clip.frames.shape == expected, f"{mode}: expected {expected}, got {clip.frames.shape}"
             assert clip.fps == backbone.capabilities().fps
+            assert (clip.sound is not None) == backbone.capabilities().sound, f"{mode}: sound is not as declared"
             assert all(np.array_equal(a, b) for a, b in zip(before, request.pictures, strict=True)), "memory changed"
 
     def test_same_request_same_clip(self, backbone: Backbone[Any]) -> None:
         for mode in self.modes(backbone):
             first = backbone.generate(self.request(backbone, mode), no_progress)
             again = backbone.generate(self.request(backbone, mode), no_progress)
-            assert np.array_equal(first.frames, again.frames), f"{mode}: two runs of one request differ"
+            assert first.content_hash() == again.content_hash(), f"{mode}: two runs of one request differ"
 
     def test_seed_and_memory_matter(self, backbone: Backbone[Any]) -> None:
         for mode in self.modes(backbone):
@@ -112,6 +114,10 @@ class BackboneContract(PluginContract):
                 assert not np.array_equal(clip, self._clip(backbone, mode, seed=8)), f"{mode}: seed is ignored"
             if self.memory_matters and mode is not Mode.T2V:
                 assert not np.array_equal(clip, self._clip(backbone, mode, memory_seed=9)), f"{mode}: memory is ignored"
+
+    def test_takes_the_largest_seed(self, backbone: Backbone[Any]) -> None:
+        clip = self._clip(backbone, self.modes(backbone)[0], seed=SEED_LIMIT - 1)
+        assert len(clip), "no frames"
 
     def test_starts_with_what_was_handed_over(self, backbone: Backbone[Any]) -> None:
         for mode in self.modes(backbone):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from storymem.graph import ShotGraph, build_graph
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
+from storymem.numbers import SEED_LIMIT
 from storymem.testing.fakes import DictStore, FakeEncoder, hash_vector
 from storymem.values.clip import Clip, Frames
 from storymem.values.keyframe import REFERENCE_POSITION
@@ -51,7 +52,7 @@ def scripts(draw: st.DrawFn, max_shots: int = 8, scheduled: bool | None = None) 
         title=draw(st.sampled_from(("A kite", "Zwei", "3"))),
         overview=draw(st.sampled_from(("", "Two friends look for a lost kite."))),
         style=draw(st.sampled_from(("", "Soft light."))),
-        seed=draw(st.integers(0, 2**63 - 1)),
+        seed=draw(st.integers(0, SEED_LIMIT - 1)),
         entities=tuple(Entity(id=name, kind=draw(st.sampled_from(EntityKind))) for name in names),
         scenes=tuple(Scene(shots=tuple(listed[a:b])) for a, b in pairwise(edges)),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from storymem.values.clip import Frames
@@ -40,7 +41,7 @@ class Handover:
 
     Attributes:
         count: How many frames.
-        clip: Pixel hash of the whole clip whose end they are.
+        clip: Content hash of the whole clip whose end they are.
         file: The frames alone, lossless; None where they are in memory only.
         frames: uint8 RGB (count, H, W, 3), where they are in memory already.
     """
@@ -62,13 +63,15 @@ class ShotRequest:
         width: Pixels.
         height: Pixels.
         frames: Number of frames to return, handed-over frames included.
-        seed: 0 .. 2**63 - 1. The same request gives the same clip.
+        seed: 0 .. 2**64 - 1. The same request gives the same clip.
         subjects: What the shot shows, for backbones that draw by name.
         options: Per-shot changes of the backbone's settings, already validated.
         memory: Recalled keyframes in recall order, of any size; each names the entities it shows. A backbone gets
             them with pixels in memory and reads them by ``keyframe.load()``.
         handover: The previous shot's last frames, or None for a cut. The clip starts by repeating them; the
             transition drops them from the film.
+        jobs: A folder, not made yet, that outlives the process: a backbone whose work is done by a server notes its
+            jobs there, to find them again after a crash. None where nothing can be kept. Changes no result.
     """
 
     shot: str
@@ -82,6 +85,7 @@ class ShotRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     memory: tuple[Keyframe, ...] = ()
     handover: Handover | None = None
+    jobs: Path | None = field(default=None, compare=False)
 
     @property
     def mode(self) -> Mode:

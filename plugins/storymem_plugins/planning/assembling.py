@@ -55,7 +55,7 @@ def scene_of(plan: ScenePlan, answers: Sequence[ShotAnswer], cast: Sequence[Enti
 def script_of(
     brief: Brief, outline: OutlineAnswer, cast: Sequence[Entity], scenes: Sequence[Scene], plan: dict[str, JsonValue]
 ) -> StoryScript:
-    """Return the whole script, settled; ``plan`` is its provenance and is told how much was mended."""
+    """Return the whole script, settled; ``plan`` is its provenance, to which the number of fixes is added."""
     script = StoryScript(
         title=outline.title,
         overview=outline.overview,
@@ -64,18 +64,18 @@ def script_of(
         entities=tuple(cast),
         scenes=tuple(scenes),
     )
-    settled, mended = settle(script, keep={entity.id for entity in brief.cast})
-    return settled.model_copy(update={"metadata": {"plan": {**plan, "mended": mended}}})
+    settled, fixed = settle(script, keep={entity.id for entity in brief.cast})
+    return settled.model_copy(update={"metadata": {"plan": {**plan, "mended": fixed}}})
 
 
 def settle(script: StoryScript, keep: set[str]) -> tuple[StoryScript, int]:
-    """Return the script with everything mended that lint can mend, and how much that was.
+    """Return the script with every fix that lint has, and how many there were.
 
     Args:
         script: A valid script.
         keep: Ids of entities that stay even if no shot shows them.
     """
-    mended = 0
+    fixed = 0
     for _ in range(_ROUNDS):
         fixes = {
             finding.shot: finding.fix
@@ -86,5 +86,5 @@ def settle(script: StoryScript, keep: set[str]) -> tuple[StoryScript, int]:
             break
         for fix in fixes.values():
             script = fix.apply(script)
-        mended += len(fixes)
-    return StoryScript.model_validate(dict(script)), mended
+        fixed += len(fixes)
+    return StoryScript.model_validate(dict(script)), fixed

@@ -20,7 +20,7 @@ from storymem_plugins.planning.chat import JsonSchema
 
 #: Characters of an answer that the repair library gets: its time grows with their square.
 MAX_REPAIRED = 16_000
-#: How mending by the library is called; an answer cut off by its length is not mended.
+#: How a repair by the library is named; an answer cut off by its length is not repaired.
 SYNTAX = "JSON syntax"
 _THINKING = re.compile(r"^(?:\s*<(think|thinking|reasoning)>.*?</\1>|.*?</(?:think|thinking|reasoning)>)", re.DOTALL)
 _FENCE = re.compile(r"```[\w-]*[ \t]*\n?")
@@ -40,31 +40,31 @@ class Unclear(ValueError):
 
 
 def read_answer(text: str, schema: JsonSchema) -> tuple[JsonValue, list[str]]:
-    """Return an answer's data, in the shape that ``schema`` asks for where that is certain, and what was mended.
+    """Return an answer's data, in the shape that ``schema`` asks for where that is certain, and what was repaired.
 
     Raises:
         Unclear: The text is no JSON and cannot be read as any with certainty, or holds the character U+0000.
     """
-    mended: list[str] = []
-    data = _parsed(_body(text, mended), mended)
+    repairs: list[str] = []
+    data = _parsed(_body(text, repairs), repairs)
     for _ in range(_DEPTH):
-        data = _unwrapped(data, schema, mended)
-    data = _fitted(data, schema, mended)
-    if SYNTAX in mended and (key := _unknown_key(data, schema)):
+        data = _unwrapped(data, schema, repairs)
+    data = _fitted(data, schema, repairs)
+    if SYNTAX in repairs and (key := _unknown_key(data, schema)):
         raise Unclear(f"it is no JSON, and the key {key[:40]!r} was not asked for")
     if _holds_nul(data):
         raise Unclear("it holds the character U+0000, which no text needs")
-    return data, list(dict.fromkeys(mended))
+    return data, list(dict.fromkeys(repairs))
 
 
-def _body(text: str, mended: list[str]) -> str:
-    """Return the JSON of an answer without what stands around it."""
+def _body(text: str, repairs: list[str]) -> str:
+    """Return the JSON of an answer without what surrounds it."""
     body = text.lstrip("\ufeff")
     if body != text:
-        mended.append("a byte order mark")
+        repairs.append("a byte order mark")
     without = _THINKING.sub("", body, count=1)
     if "</think" in body and without != body:
-        mended.append("thoughts before the answer")
+        repairs.append("thoughts before the answer")
         body = without
     start = next((i for i, c in enumerate(body) if c in "{["), None)
     quoted = body.strip().startswith('"')
@@ -73,9 +73,9 @@ def _body(text: str, mended: list[str]) -> str:
     end = _end_of(body, start)
     around = body[:start] + (body[end:] if end else "")
     if _FENCE.search(around) or "```" in around:
-        mended.append("a code fence")
+        repairs.append("a code fence")
     if _WORD.search(re.sub(r"```[\w-]*", "", around)):
-        mended.append("words around the JSON")
+        repairs.append("words around the JSON")
     if end and ("{" in body[end:] or "[" in body[end:]):
         raise Unclear("there is more than one JSON value in the answer")
     return body[start:end] if end else body[start:].rstrip().removesuffix("```").rstrip()
@@ -101,7 +101,7 @@ def _end_of(text: str, start: int) -> int | None:
     return None
 
 
-def _parsed(body: str, mended: list[str]) -> JsonValue:
+def _parsed(body: str, repairs: list[str]) -> JsonValue:
     try:
         return _loads(body)
     except Unclear:
@@ -111,9 +111,9 @@ def _parsed(body: str, mended: list[str]) -> JsonValue:
     try:
         data: JsonValue = json.loads(body, strict=False)
     except (ValueError, RecursionError):
-        mended.append(SYNTAX)
+        repairs.append(SYNTAX)
         return _repaired(body)
-    mended.append("line breaks in strings")
+    repairs.append("line breaks in strings")
     return data
 
 
@@ -135,7 +135,7 @@ def _repaired(body: str) -> JsonValue:
     from json_repair import loads
 
     if len(body) > MAX_REPAIRED:
-        raise Unclear("it is no JSON, and too long to be mended")
+        raise Unclear("it is no JSON, and too long to be repaired")
     if _LOOP.search(body):
         raise Unclear("it is no JSON, and repeats itself")
     if not body.startswith(("{", "[")):
@@ -178,24 +178,24 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(_ESCAPE.sub(unescaped, text))
 
 
-def _unwrapped(data: JsonValue, schema: JsonSchema, mended: list[str]) -> JsonValue:
+def _unwrapped(data: JsonValue, schema: JsonSchema, repairs: list[str]) -> JsonValue:
     """Return the answer inside ``{"result": ...}``, a list of one, a bare list, or a string of JSON."""
     wanted = _properties(schema)
     if isinstance(data, str) and data.lstrip()[:1] in ("{", "["):
-        mended.append("an answer that was encoded twice")
-        return _parsed(_body(data, mended), mended)
+        repairs.append("an answer that was encoded twice")
+        return _parsed(_body(data, repairs), repairs)
     if isinstance(data, list):
         only = next(iter(wanted)) if len(wanted) == 1 else ""
         if len(data) == 1 and isinstance(data[0], dict) and (_known(data[0], wanted) or not only):
-            mended.append("a list around the answer")
+            repairs.append("a list around the answer")
             return data[0]
         if only and _type(wanted[only]) == "array":
-            mended.append(f"a list without its key {only!r}")
+            repairs.append(f"a list without its key {only!r}")
             return {only: data}
     if isinstance(data, dict) and len(data) == 1 and not _known(data, wanted):
         ((key, inner),) = data.items()
         if isinstance(inner, dict | list | str):
-            mended.append(f"{key[:40]!r} around the answer")
+            repairs.append(f"{key[:40]!r} around the answer")
             return inner
     return data
 
@@ -204,13 +204,13 @@ def _known(data: dict[str, JsonValue], wanted: dict[str, JsonSchema]) -> bool:
     return any(_key(name) in map(_key, wanted) for name in data)
 
 
-def _fitted(value: JsonValue, schema: JsonSchema, mended: list[str]) -> JsonValue:
+def _fitted(value: JsonValue, schema: JsonSchema, repairs: list[str]) -> JsonValue:
     """Return a value in the form that ``schema`` asks for, where it is in another that means the same."""
     fit = _FITS.get(_type(schema))
-    return fit(value, schema, mended) if fit else value
+    return fit(value, schema, repairs) if fit else value
 
 
-def _fit_object(value: JsonValue, schema: JsonSchema, mended: list[str]) -> JsonValue:
+def _fit_object(value: JsonValue, schema: JsonSchema, repairs: list[str]) -> JsonValue:
     if not isinstance(value, dict):
         return value
     wanted = _properties(schema)
@@ -219,25 +219,25 @@ def _fit_object(value: JsonValue, schema: JsonSchema, mended: list[str]) -> Json
     for key, inner in value.items():
         name = key if key in wanted else names.get(_key(key), key)
         if name != key and name not in value:
-            mended.append(f"the key {key[:40]!r}")
+            repairs.append(f"the key {key[:40]!r}")
             key = name  # noqa: PLW2901 - the name that was asked for
-        fitted[key] = _fitted(inner, wanted[key], mended) if key in wanted else inner
+        fitted[key] = _fitted(inner, wanted[key], repairs) if key in wanted else inner
     return fitted
 
 
-def _fit_array(value: JsonValue, schema: JsonSchema, mended: list[str]) -> JsonValue:
+def _fit_array(value: JsonValue, schema: JsonSchema, repairs: list[str]) -> JsonValue:
     items = schema.get("items")
     inner: JsonSchema = items if isinstance(items, dict) else {}
     if value is None and not schema.get("minItems"):
-        mended.append("null for an empty list")
+        repairs.append("null for an empty list")
         return []
     if isinstance(value, str) and _type(inner) == "string":
-        mended.append("one text for a list")
+        repairs.append("one text for a list")
         value = _listed(value, inner)
     elif isinstance(value, dict) and _type(inner) == "object" and _known(value, _properties(inner)):
-        mended.append("one table for a list")
+        repairs.append("one table for a list")
         value = [value]
-    return [_fitted(item, inner, mended) for item in value] if isinstance(value, list) else value
+    return [_fitted(item, inner, repairs) for item in value] if isinstance(value, list) else value
 
 
 def _listed(text: str, items: JsonSchema) -> list[JsonValue]:
@@ -248,20 +248,20 @@ def _listed(text: str, items: JsonSchema) -> list[JsonValue]:
     return ([text] if text.strip() else []) if whole else [*parts]
 
 
-def _fit_boolean(value: JsonValue, _schema: JsonSchema, mended: list[str]) -> JsonValue:
+def _fit_boolean(value: JsonValue, _schema: JsonSchema, repairs: list[str]) -> JsonValue:
     word = value.strip().lower() if isinstance(value, str) else str(whole_or_none(value))
     if isinstance(value, bool) or word not in _TRUTHS:
         return value
-    mended.append(f"{word!r} for true or false")
+    repairs.append(f"{word!r} for true or false")
     return _TRUTHS[word]
 
 
-def _fit_string(value: JsonValue, schema: JsonSchema, mended: list[str]) -> JsonValue:
+def _fit_string(value: JsonValue, schema: JsonSchema, repairs: list[str]) -> JsonValue:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        mended.append("a number for a text")
+        repairs.append("a number for a text")
         return str(value)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-        mended.append("a list of one for a text")
+        repairs.append("a list of one for a text")
         value = value[0]
     if isinstance(value, str):
         same = [name for name in _allowed(schema) if isinstance(name, str) and name.lower() == value.strip().lower()]

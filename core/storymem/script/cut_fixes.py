@@ -1,4 +1,4 @@
-"""Mends parsed data that does not load as it is: cuts that the first shot or a list of them leaves open.
+"""Fixes parsed data that does not load as it is: a first shot that is no cut, and lists that leave cuts out.
 
 Knows the two ways in which forms write cuts: a key of the shot, and a list beside the prompts.
 """
@@ -15,8 +15,8 @@ from storymem.script.findings import Finding, Severity
 _NO = frozenset({"false", "no", "off", "0", "n", "f"})
 
 
-def mend_data(data: JsonValue) -> list[Finding]:
-    """Mend ``data`` in place and return what was mended."""
+def fix_cuts(data: JsonValue) -> list[Finding]:
+    """Fix ``data`` in place and return what was fixed."""
     return [*_first_shot(data), *_cut_lists(data)]
 
 
@@ -34,7 +34,7 @@ def _first_shot(data: JsonValue) -> Iterator[Finding]:
 
 
 def _cut_lists(data: JsonValue) -> Iterator[Finding]:
-    """Fill up lists of cuts that are shorter than their prompts; a shot that nothing is said of becomes a cut."""
+    """Complete lists of cuts that are shorter than their prompts; a shot they leave out becomes a cut."""
     scenes = _item(data, "scenes")
     for number, scene in enumerate(scenes if isinstance(scenes, list) else [], start=1):
         prompts, cuts = _item(scene, "video_prompts"), _item(scene, "cut")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A kind of wish: how it is told, why it fails, and what to write instead."""
+class Unfilmable:
+    """Wording that asks for one such thing, why it fails, and what to write instead."""
 
     rule: str
     pattern: re.Pattern[str]
@@ -20,8 +20,8 @@ def _words(*alternatives: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(alternatives)})\b", re.IGNORECASE)
 
 
-WISHES = (
-    Wish(
+UNFILMABLE = (
+    Unfilmable(
         "sound",
         _words(
             "voice-?overs?",
@@ -37,7 +37,7 @@ WISHES = (
         "is heard, not seen, and the model makes no sound",
         "show it: a mouth moving, birds taking off",
     ),
-    Wish(
+    Unfilmable(
         "lettering",
         _words(
             "subtitles?",
@@ -49,7 +49,7 @@ WISHES = (
         "needs legible letters, which video models cannot draw",
         "show the thing without its words; add titles when editing",
     ),
-    Wish(
+    Unfilmable(
         "motion",
         _words(
             "explod(?:es?|ing)",
@@ -72,7 +72,7 @@ WISHES = (
         "is more motion or change than a clip of a few seconds holds together",
         "show the moment before or after it, or a slower action",
     ),
-    Wish(
+    Unfilmable(
         "many-shots",
         _words(
             "montage",
