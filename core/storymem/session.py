@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
+from storymem.engine.anchors import Anchors, check_anchors, stored_anchors
 from storymem.engine.cancel import CancelToken
 from storymem.engine.finishing import film_format
 from storymem.engine.given import take_instances
@@ -175,6 +176,7 @@ class Session:
         config, plan = self._plan(self._with_cast(story))
         self._check_services()
         film_format(self.finishers(), plan)
+        check_anchors(plan, None if resumes else folder)
         if not resumes:
             check_references(story, folder)
         with ExitStack() as opened:
@@ -220,7 +222,9 @@ class Session:
         """
         config, plan = self._plan(self._with_cast(script))
         memory = Memory(plan.board, memory_store, self.built().encoder)
-        preparer = ShotPreparer(plan, config.settings, self.built(), self._policy(config), memory, store, pins or {})
+        anchors = Anchors(plan, stored_anchors(plan.board.script, plan.size, store), store)
+        policy = self._policy(config)
+        preparer = ShotPreparer(plan, config.settings, self.built(), policy, memory, store, anchors, pins or {})
         return Previewer(plan, preparer, memory, store).made_again()
 
     # -- plugins ----------------------------------------------------------------------------------------------
@@ -411,7 +415,9 @@ def request_of(store: RunStore) -> Request:
     files = [Path(file) for file in json.loads(store.meta("plugins") or "[]")]
     settings = json.loads(store.meta("settings") or "{}")
     story = json.loads(store.meta("script") or "{}")
-    referred = any(entity.get("references") for entity in story.get("entities", ()))
+    shots = [shot for scene in story.get("scenes", ()) for shot in scene.get("shots", ())]
+    anchors = [anchor for shot in shots for anchor in shot.get("anchors", ())]
+    referred = any(e.get("references") for e in story.get("entities", ())) or any(a.get("image") for a in anchors)
     base = Path(store.meta("base") or "") if referred else None
     return Request(store.folder, settings, files, base)
 

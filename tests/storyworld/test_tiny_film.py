@@ -12,7 +12,7 @@ from storymem.media.video import count_frames
 from storymem.store.runstore import RunStore
 from storymem.values.clip import Clip
 from storymem.values.request import ShotRequest
-from storymem_backbones.wan.errors import GeometryError
+from storymem_backbones.diffusion.errors import GeometryError
 from storymem_storyworld.draw.render import as_bytes, render
 from storymem_storyworld.measure.autoencoding import reconstruction_numbers
 from storymem_storyworld.stories.episodes import sample_chain

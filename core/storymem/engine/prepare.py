@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from storymem.engine.anchors import Anchors
 from storymem.engine.plan import ShotSpec, StoryPlan
 from storymem.engine.plugins import WorkerPlugins
 from storymem.engine.shot_keys import ShotKeys
@@ -64,6 +65,7 @@ class ShotPreparer:
         policy: Decides what is recalled.
         memory: What earlier shots gave.
         store: What is there already.
+        anchors: Pictures that shots are anchored to.
         pins: Takes to use in place of those that the user fixed, by shot; None where none is to count.
     """
 
@@ -75,6 +77,7 @@ class ShotPreparer:
         policy: MemoryPolicy[Any],
         memory: Memory,
         store: RunStore,
+        anchors: Anchors,
         pins: Mapping[str, int | None] | None = None,
     ) -> None:
         self._plan = plan
@@ -83,6 +86,7 @@ class ShotPreparer:
         self._policy = policy
         self._memory = memory
         self._store = store
+        self._anchors = anchors
         self._pins = pins or {}
         self.keys = ShotKeys.of(settings, plugins, policy)
 
@@ -96,11 +100,16 @@ class ShotPreparer:
         spec = self._plan.specs[position]
         view = self._memory.view(self._plan.graph.visible[position])
         recalled = self._recall(spec, view)
-        request = replace(spec.request, memory=recalled, handover=self._handover(spec))
-        key = self.keys.take(spec.request, recalled, request.handover)
+        anchors = self._anchors.of(spec)
+        request = replace(spec.request, memory=recalled, handover=self._handover(spec), anchors=anchors)
+        key = self.keys.take(request, recalled, request.handover)
         shot = PreparedShot(spec, request, view, key)
         take = self._usable_take(spec.shot.id, key)
         return shot if take is None else self._with_take(shot, take)
+
+    def anchors_known(self, position: int) -> bool:
+        """Whether all that a shot is anchored to is there, so that it can be prepared."""
+        return self._anchors.known(self._plan.specs[position])
 
     def task(self, shot: PreparedShot, folder: Path) -> ShotTask:
         """Return the work that is left."""

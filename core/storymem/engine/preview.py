@@ -73,8 +73,9 @@ class Previewer:
     def made_again(self) -> tuple[MadeAgain, ...]:
         """Return the shots that would be made again, in story order."""
         self._give()
-        found = [self._shot(spec) for spec in self._plan.specs]
-        return tuple(again for again in found if again is not None)
+        # In the order of making: a shot may be anchored to a later one, whose fate must be known first.
+        found = {position: self._shot(self._plan.specs[position]) for position in self._plan.graph.order}
+        return tuple(again for _, again in sorted(found.items()) if again is not None)
 
     def _give(self) -> None:
         selections = self._store.selections()
@@ -111,7 +112,7 @@ class Previewer:
         """Whether a shot's own request is not that of its take; notes where another take would be used."""
         needed = set(self._plan.graph.visible[spec.shot.position])
         needed |= {spec.shot.position - 1} if spec.transition.handover else set()
-        if not needed <= self._given:
+        if not (needed <= self._given and self._preparer.anchors_known(spec.shot.position)):
             return True
         try:
             prepared = self._preparer.prepare(spec.shot.position)
@@ -124,7 +125,8 @@ class Previewer:
     def _sources(self, spec: ShotSpec, taken: Take) -> set[str]:
         """Return the shots whose pictures or frames a take was given."""
         before = {self._plan.board.shots[spec.shot.position - 1].id} if spec.transition.handover else set()
-        return before | {keyframe.shot for keyframe in taken.recalled}
+        anchored = {anchor.shot for anchor in spec.shot.shot.anchors if anchor.shot}
+        return before | anchored | {keyframe.shot for keyframe in taken.recalled}
 
     def _again(self, shot: str, reason: Reason, because: set[str]) -> MadeAgain:
         order = tuple(other.id for other in self._plan.board if other.id in because)

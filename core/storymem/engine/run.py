@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from storymem.engine.anchors import Anchors, import_anchors
 from storymem.engine.cancel import CancelToken
 from storymem.engine.commit import ShotCommitter
 from storymem.engine.finishing import Finishing
@@ -138,12 +139,15 @@ class Run:
             self._memory.add(key, keyframes, known)
         self._memory.give_references(key, [k.id for k in keyframes])
         self._memory.forget(self._plugins.memory_store.owners() - self._store.selections().keys())
-        self._scheduler().run()
+        pictures = import_anchors(script, self._plan.size, folders.base, self._store, folders.resumes)
+        self._scheduler(Anchors(self._plan, pictures, self._store)).run()
         return self._finish()
 
-    def _scheduler(self) -> Scheduler:
+    def _scheduler(self, anchors: Anchors) -> Scheduler:
         plugins, settings = self._plugins, self._settings
-        preparer = ShotPreparer(self._plan, settings, plugins.worker, plugins.policy, self._memory, self._store)
+        preparer = ShotPreparer(
+            self._plan, settings, plugins.worker, plugins.policy, self._memory, self._store, anchors
+        )
         backbone = settings.backbone.name
         committer = ShotCommitter(preparer.keys, plugins.policy, backbone, self._memory, self._store)
         runner = TaskRunner(plugins.executor, plugins.recipe, self._emit, self._cancel, settings.shot_timeout)

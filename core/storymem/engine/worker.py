@@ -29,7 +29,8 @@ from storymem.store.objects import file_digest, verified
 from storymem.values.clip import Clip
 from storymem.values.files import FileRef
 from storymem.values.keyframe import Keyframe
-from storymem.values.request import Handover, ShotRequest
+from storymem.values.picture import read_png
+from storymem.values.request import AnchorFrame, Handover, ShotRequest
 from storymem.values.work import ClipFile, MadeClip, Rejection, ShotOutcome, ShotTask
 
 
@@ -273,9 +274,18 @@ def _with_file(task: ShotTask, clip: Clip, candidate: Keyframe, gate: FrameGate)
 
 
 def _with_pixels(request: ShotRequest) -> ShotRequest:
-    """Return a request with the pixels of its memory and of the handed-over frames in memory."""
+    """Return a request with the pixels of its memory, anchors and handed-over frames in memory."""
     memory = tuple(keyframe.loaded() for keyframe in request.memory)
-    return replace(request, memory=memory, handover=_loaded(request.handover))
+    anchors = tuple(_anchor_loaded(anchor) for anchor in request.anchors)
+    return replace(request, memory=memory, handover=_loaded(request.handover), anchors=anchors)
+
+
+def _anchor_loaded(anchor: AnchorFrame) -> AnchorFrame:
+    if anchor.file is None:
+        return anchor
+    path = verified(anchor.file)
+    pixels = read_png(path) if anchor.clip_frame is None else read_clip(path, 1).frames[anchor.clip_frame]
+    return replace(anchor, pixels=pixels)
 
 
 def _loaded(handover: Handover | None) -> Handover | None:

@@ -55,10 +55,11 @@ from storymem.interfaces.plugin import (
 from storymem.interfaces.selection import ClipContext, FrameFilter, FrameGate, KeyframeSelector, Verdict
 from storymem.interfaces.transition import Transition
 from storymem.values.keyframe import QUALITY_SCORES, Keyframe
-from storymem.values.request import Handover, Mode, ShotRequest, Subject
+from storymem.values.request import AnchorFrame, Handover, Mode, ShotRequest, Subject
 from storymem.values.work import Rejection, ShotOutcome, ShotTask
 
 __all__ = [
+    "AnchorFrame",
     "QUALITY_SCORES",
     "Backbone",
     "Box",

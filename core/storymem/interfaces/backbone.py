@@ -36,6 +36,7 @@ class Capabilities:
         least_frames: Fewest frames of a clip.
         most_frames: Most frames of a clip; None for no limit of the model's own.
         handovers: Numbers of frames that a previous shot may hand over, besides none at all.
+        anchors: Frames at which a clip can be made to show a given picture; negative ones count from the end.
         concurrent: Whether ``generate`` may run in several threads at once.
         sound: Whether every clip has sound, see :class:`storymem.values.clip.Clip`; False for clips that have none.
     """
@@ -51,6 +52,7 @@ class Capabilities:
     least_frames: int = 1
     most_frames: int | None = None
     handovers: frozenset[int] = frozenset({1, 2, 3, 4, 5})
+    anchors: frozenset[int] = frozenset()
     concurrent: bool = False
     sound: bool = False
 
@@ -88,6 +90,15 @@ class Capabilities:
         if count and count not in self.handovers:
             allowed = ", ".join(map(str, sorted(self.handovers))) or "none"
             raise SettingsError(f"{where} hands over {count} frames; the backbone takes {allowed}")
+
+    def check_anchor(self, frame: int, frames: int, where: str) -> None:
+        """Raise :class:`SettingsError` unless a clip of ``frames`` frames can show a given picture at ``frame``."""
+        held = {position % frames for position in self.anchors if -frames <= position < frames}
+        if frame in held:
+            return
+        allowed = ", ".join(str(position) for position in sorted(self.anchors, key=lambda p: (p < 0, p)))
+        what = f"it holds frames {allowed}" if allowed else "it holds none; drop the anchor"
+        raise SettingsError(f"{where}: the backbone cannot hold a picture at frame {frame}; {what}")
 
 
 @dataclass(frozen=True, slots=True)

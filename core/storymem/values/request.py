@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from storymem.errors import MediaError
 from storymem.values.clip import Frames
 from storymem.values.files import FileRef
 from storymem.values.keyframe import Keyframe
@@ -53,6 +54,35 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchorFrame:
+    """A picture that the clip shows at one of its frames.
+
+    Attributes:
+        frame: Index within the clip, 0 first.
+        source: What picture it is: its pixel hash, or the pixel hash of a whole clip and which of its frames.
+        file: The picture, or the clip; None where the pixels are in memory only.
+        clip_frame: Which frame of ``file``, where that is a clip; None where it is a picture.
+        pixels: uint8 RGB (H, W, 3), of the request's size, where they are in memory already.
+    """
+
+    frame: int
+    source: str
+    file: FileRef | None = None
+    clip_frame: int | None = None
+    pixels: Frames | None = field(default=None, compare=False, repr=False)
+
+    def load(self) -> Frames:
+        """Return the pixels, uint8 RGB (H, W, 3) of the request's size; a backbone always has them.
+
+        Raises:
+            MediaError: They are not in memory.
+        """
+        if self.pixels is None:
+            raise MediaError(f"anchor at frame {self.frame}: its pixels are not in memory")
+        return self.pixels
+
+
+@dataclass(frozen=True, slots=True)
 class ShotRequest:
     """Everything a backbone may use to make one shot.
 
@@ -72,6 +102,7 @@ class ShotRequest:
             transition drops them from the film.
         jobs: A folder, not made yet, that outlives the process: a backbone whose work is done by a server notes its
             jobs there, to find them again after a crash. None where nothing can be kept. Changes no result.
+        anchors: Pictures that the clip shows at chosen frames, by frame; none that is handed over.
     """
 
     shot: str
@@ -86,6 +117,7 @@ class ShotRequest:
     memory: tuple[Keyframe, ...] = ()
     handover: Handover | None = None
     jobs: Path | None = field(default=None, compare=False)
+    anchors: tuple[AnchorFrame, ...] = ()
 
     @property
     def mode(self) -> Mode:

@@ -99,6 +99,7 @@ class ShotTask:
             yield self.source.file
         else:
             yield from _files(self.request.memory)
+            yield from (anchor.file for anchor in self.request.anchors if anchor.file is not None)
             if self.request.handover is not None and self.request.handover.file is not None:
                 yield self.request.handover.file
         if self.select:
@@ -109,8 +110,10 @@ class ShotTask:
         handover = self.request.handover
         if handover is not None and handover.file is not None:
             handover = replace(handover, file=move(handover.file))
+        anchors = tuple(replace(a, file=move(a.file)) if a.file else a for a in self.request.anchors)
+        memory = _moved(self.request.memory, move)
         # Notes of jobs stay with the run: on another machine the folder would be somebody else's.
-        request = replace(self.request, memory=_moved(self.request.memory, move), handover=handover, jobs=None)
+        request = replace(self.request, memory=memory, handover=handover, anchors=anchors, jobs=None)
         source = replace(self.source, file=move(self.source.file)) if self.source else None
         return replace(self, request=request, folder=folder, source=source, visible=_moved(self.visible, move))
 
