@@ -1,4 +1,4 @@
-"""Checks what is in the wheel: the six packages, typed, with their data; no tests, no docs, nothing large."""
+"""Checks what is in the wheel: every package, typed, with their data; no tests, no docs, nothing large."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ PACKAGES = (
     "storymem_plugins",
     "storymem_mcp",
     "storymem_studio",
+    "storymem_mcp",
     "storymem_backbones",
     "storymem_server",
     "storymem_storyworld",

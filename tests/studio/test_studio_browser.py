@@ -57,9 +57,9 @@ def test_from_an_idea_to_a_film(page: playwright.Page, tmp_path: Path) -> None:
         _redo(page, f"{address}/runs/fox/shots/1.1")
         wait_for(lambda: _takes(folder)[:1] == [2], 120)
         _pin(page, f"{address}/runs/fox/shots/1.1")
-        wait_for(lambda: _pinned(folder), 120)
         page.goto(f"{address}/runs/fox")
-        page.get_by_text("pinned").wait_for()
+        page.locator("#card-1\\.1", has_text="pinned").wait_for()
+        wait_for(lambda: _pinned(folder))
         assert page.get_by_role("link", name="Watch the film").get_attribute("href") == "/runs/fox/film.mp4"
         page.goto("about:blank")  # before the studio ends, which the browser would report
 
@@ -102,6 +102,7 @@ def _pin(page: playwright.Page, shot: str) -> None:
     page.keyboard.press("p")
     page.get_by_role("heading", name="Pin take 1 of shot 1.1").wait_for()
     page.get_by_role("button", name="Do it").click()
+    page.wait_for_url(shot)
 
 
 def test_two_tabs_see_a_run_made_elsewhere(browser: playwright.Browser, tmp_path: Path) -> None:
