@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from storymem.api import Storyteller
-from storymem.interfaces import Executor, Keyframe, Progress, ShotWorker
+from storymem.interfaces import Executor, Keyframe, Requirements, TaskListener, WorkerRecipe
 from storymem.media.video import LOSSLESS, viewing_codec, write_clip
 from storymem.values.clip import Clip
 from storymem.values.files import FileRef
@@ -38,8 +38,13 @@ FRAMES, SIDE = 5, 16
 class InstantExecutor(Executor):
     """Answers every task at once, with copies of one real master and one real viewing copy."""
 
-    def start(self, recipe: Callable[[], ShotWorker], workers: int) -> None:
+    def describe(self, workers: int, needs: Requirements) -> str:
+        """Say that nothing is made."""
+        return "nobody"
+
+    def open(self, workers: int, needs: Requirements) -> None:
         """Encode the two files once."""
+        self.is_open = True
         with tempfile.TemporaryDirectory() as folder:
             clip = Clip(np.full((FRAMES, SIDE, SIDE, 3), 128, np.uint8), 16)
             master, view = Path(folder, "m.mkv"), Path(folder, "v.mp4")
@@ -47,11 +52,16 @@ class InstantExecutor(Executor):
             write_clip(view, clip, viewing_codec(18))
             self._master, self._view = master.read_bytes(), view.read_bytes()
 
-    def room(self) -> int:
-        """Return 1."""
-        return 1
+    def wait_for_room(self, timeout: float) -> bool:
+        """Return True."""
+        return True
 
-    def submit(self, task: ShotTask, progress: Progress) -> Future[ShotOutcome]:
+    def cancel(self, future: Future[ShotOutcome]) -> None:
+        """Nothing runs."""
+
+    def submit(
+        self, recipe: WorkerRecipe, task: ShotTask, listener: TaskListener, priority: float = 0.0
+    ) -> Future[ShotOutcome]:
         """Write files that differ between shots, without encoding or syncing."""
         keyframes = []
         for index in range(3):

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from wan_common import machine, matrix_peak, relative_rms, seconds, write_result
 
-from storymem_backbones.wan.attention import flash3, flash3_fp8
+from storymem_backbones.diffusion.attention import flash3, flash3_fp8
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ def matrix_peak(device: torch.device, *, fp8: bool = False, sustained: bool = Fa
     n = 8192 if device.type == "cuda" else 512
     a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
     if fp8:
-        from storymem_backbones.wan.fp8 import quantize_rows
+        from storymem_backbones.diffusion.fp8 import quantize_rows
 
         (x, x_scale), (y, y_scale) = quantize_rows(a), quantize_rows(b)
         y_scale = y_scale.reshape(1, -1)

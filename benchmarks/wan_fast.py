@@ -20,8 +20,9 @@ import numpy as np
 from wan_common import machine, write_result
 
 from storymem.testing import shot_request
+from storymem_backbones.diffusion.settings import Caching
 from storymem_backbones.wan.backbone import WanBackbone
-from storymem_backbones.wan.settings import Caching, WanSettings
+from storymem_backbones.wan.settings import WanSettings
 
 PROMPTS = (
     "a wide shot of the fox stands in the forest",

@@ -28,8 +28,8 @@ from wan_common import (
     write_result,
 )
 
-from storymem_backbones.wan.attention import set_attention
-from storymem_backbones.wan.fp8 import Fp8Linear, quantize_blocks
+from storymem_backbones.diffusion.attention import set_attention
+from storymem_backbones.diffusion.fp8 import Fp8Linear, quantize_blocks
 from storymem_backbones.wan.positions import install_memory_rope
 
 #: name -> (attention, compile mode or none, float8 linear layers: no, weights, or weights and activations); float8

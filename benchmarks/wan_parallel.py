@@ -28,7 +28,7 @@ from wan_common import (
 )
 from wan_forward import prepare
 
-from storymem_backbones.wan.attention import set_attention
+from storymem_backbones.diffusion.attention import set_attention
 from storymem_backbones.wan.positions import install_memory_rope
 
 

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from wan_common import machine, peak_gib, random_expert, size_of, synchronise, write_result
 
-from storymem_backbones.wan.build import optimise, place
+from storymem_backbones.diffusion.placement import optimise, place
+from storymem_backbones.diffusion.profiles import resolve_profile
 from storymem_backbones.wan.estimate import UMT5_XXL, estimate_shot
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.profiles import resolve_profile
 from storymem_backbones.wan.sampler import m2v_scheduler
 from storymem_backbones.wan.shot import Sampling, clip_request, latent_shape
 

@@ -48,6 +48,10 @@ class ShotError(StoryMemError):
     exit_code = 4
 
 
+class MissingInput(ShotError):
+    """A worker does not find a file that this machine has; nothing is damaged, and nothing is made again for it."""
+
+
 class RunStoreError(StoryMemError):
     """A run folder is locked, damaged, of a newer version, or belongs to another story."""
 

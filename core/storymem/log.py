@@ -19,6 +19,7 @@ from storymem.values.events import (
     ShotBlocked,
     ShotFailed,
     ShotFinished,
+    ShotPlaced,
     ShotStarted,
 )
 
@@ -58,11 +59,14 @@ def describe(event: Event) -> str | None:  # noqa: C901, PLR0911 - one line a ki
     """Return a line for people, or None for events that are only of use to programs."""
     match event:
         case RunStarted():
-            return f"{event.title}: {event.shots} shots with {event.backbone}, into {event.folder}"
+            workers = f"; {event.workers}" if event.workers else ""
+            return f"{event.title}: {event.shots} shots with {event.backbone}, into {event.folder}{workers}"
         case Notice():
             return f"note: {event.text}"
         case ShotStarted(understood=understood) if understood:
             return f"shot {event.shot}: understood {understood}"
+        case ShotPlaced(state="lost"):
+            return f"shot {event.shot}: attempt {event.attempt} was lost ({event.place}: {event.reason}); made again"
         case ShotFinished(cached=False):
             return f"shot {event.shot}: take {event.take} in {event.seconds:.1f} s"
         case ShotFailed():

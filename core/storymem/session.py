@@ -16,14 +16,16 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
+from storymem.engine.anchors import check_anchors
 from storymem.engine.cancel import CancelToken
 from storymem.engine.finishing import film_format
 from storymem.engine.given import take_instances
 from storymem.engine.plan import Planner, StoryPlan, with_overrides
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins, require_encoder
 from storymem.engine.run import Run, RunFolders, RunPlugins
+from storymem.engine.worker import WorkerFactory
 from storymem.errors import RunStoreError, StoryMemError
-from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore, Plugin
+from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore, Plugin, Requirements
 from storymem.interfaces.events import EventSink
 from storymem.log import RunLog
 from storymem.memory.library import CastLibrary, with_cast
@@ -74,6 +76,10 @@ class Session:
         self._parent: Session | None = None
         self._undeciding: frozenset[str] = frozenset()
         self._plugins: WorkerPlugins | None = None
+        self._recipe: WorkerFactory | None = None
+        self._executor: Executor[Any] | None = None
+        self._opened_executor = False
+        self._finishing = threading.Lock()
         self._finishers: tuple[Finisher[Any], ...] | None = None
         self._policies: dict[str, MemoryPolicy[Any]] = {}
 
@@ -90,6 +96,9 @@ class Session:
 
     def close(self) -> None:
         """Release the plugins that were built here; they are built again when next needed."""
+        if self._executor is not None and self._opened_executor:
+            self._executor.close()  # before the plugins that its workers may share
+        self._executor, self._opened_executor, self._recipe = None, False, None
         for policy in self._policies.values():
             policy.close()
         self._policies = {}
@@ -165,6 +174,7 @@ class Session:
         config, plan = self._plan(self._with_cast(story))
         self._check_services()
         film_format(self.finishers(), plan)
+        check_anchors(plan, None if resumes else folder)
         with ExitStack() as opened:
             store = opened.enter_context(RunStore(Path(out), write=True))
             emit = opened.enter_context(self._receivers(store.folder, on_event))
@@ -173,7 +183,8 @@ class Session:
                 config, plan = self._plan(self._with_cast(with_overrides(story, overrides)))
             run = opened.enter_context(self._run(config, plan, store, emit, cancel or CancelToken()))
             name, shots = self.settings.backbone.name, len(plan.board)
-            emit(RunStarted(title=story.title, folder=str(store.folder), shots=shots, backbone=name))
+            placed = self.placement()
+            emit(RunStarted(title=story.title, folder=str(store.folder), shots=shots, backbone=name, workers=placed))
             tally, film = run.render(RunFolders(folder, self._library(), resumes))
             result = run_result(store, plan, tally, film)
             emit(
@@ -194,8 +205,50 @@ class Session:
         if self._parent is not None:
             return self._parent.built()
         if self._plugins is None:
-            self._plugins = WorkerConfig(self.settings, self.host.files, self._instances).build(self.host)
+            self._plugins = self._worker_config().build(self.host)
         return self._plugins
+
+    def recipe(self) -> WorkerFactory:
+        """Return what builds this session's workers; the same one for every render, so that workers are kept."""
+        if self._parent is not None:
+            return self._parent.recipe()
+        if self._recipe is None:
+            self._recipe = WorkerFactory(self._worker_config(), self.built())
+        return self._recipe
+
+    def executor(self) -> Executor[Any]:
+        """Return the executor, open; it stays this session's, or the caller's where it was open already.
+
+        Raises:
+            SettingsError: The workers do not fit on the machine.
+            PluginError: It cannot be built.
+        """
+        if self._parent is not None:
+            return self._parent.executor()
+        executor = self._built_executor()
+        if not executor.is_open:
+            executor.open(self.settings.workers, self.requirements())
+            self._opened_executor = True
+        return executor
+
+    def requirements(self) -> Requirements:
+        """Return what one worker needs of its machine."""
+        return self.built().backbone.requirements()
+
+    def placement(self) -> str:
+        """Return in one line where shots will be made, without starting anything; raises as :meth:`executor` does."""
+        if self._parent is not None:
+            return self._parent.placement()
+        return self._built_executor().describe(self.settings.workers, self.requirements())
+
+    def _built_executor(self) -> Executor[Any]:
+        if self._executor is None:
+            config, choice = self._worker_config(), self.settings.executor
+            self._executor = config.one(self.host, Kind.EXECUTOR, "executor", choice, Executor)
+        return self._executor
+
+    def _worker_config(self) -> WorkerConfig:
+        return WorkerConfig(self.settings, self.host.files, self._instances)
 
     def finishers(self) -> tuple[Finisher[Any], ...]:
         """Return what makes finished copies, in order, building it if it is not there; it stays this session's."""
@@ -239,6 +292,7 @@ class Session:
                 found = self.host.find(kind, choice.name)
                 found.load()
                 found.check(choice.settings)
+        self.placement()
 
     @contextmanager
     def _run(
@@ -251,10 +305,13 @@ class Session:
     ) -> Iterator[Run]:
         """Build what belongs to one render alone, and release it afterwards."""
         memory_store = config.one(self.host, Kind.MEMORY_STORE, "store", self.settings.store, MemoryStore)
-        executor = config.one(self.host, Kind.EXECUTOR, "executor", self.settings.executor, Executor)
+        executor, recipe = self.executor(), self.recipe()
+        executor.check_recipe(recipe)
         memory_store.open(store.folder)
         try:
-            plugins = RunPlugins(self.built(), self._policy(config), memory_store, executor, self.finishers())
+            plugins = RunPlugins(
+                self.built(), self._policy(config), memory_store, executor, recipe, self.finishers(), self._finishing
+            )
             yield Run(plan, config, plugins, store, emit, cancel)
         finally:
             if not self._instances.owns(memory_store):
@@ -326,7 +383,9 @@ def request_of(store: RunStore) -> Request:
     files = [Path(file) for file in json.loads(store.meta("plugins") or "[]")]
     settings = json.loads(store.meta("settings") or "{}")
     story = json.loads(store.meta("script") or "{}")
-    referred = any(entity.get("references") for entity in story.get("entities", ()))
+    shots = [shot for scene in story.get("scenes", ()) for shot in scene.get("shots", ())]
+    anchors = [anchor for shot in shots for anchor in shot.get("anchors", ())]
+    referred = any(e.get("references") for e in story.get("entities", ())) or any(a.get("image") for a in anchors)
     base = Path(store.meta("base") or "") if referred else None
     return Request(store.folder, settings, files, base)
 

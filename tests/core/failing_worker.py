@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storymem.errors import DamagedFile, StoryMemError
-from storymem.interfaces import Progress
+from storymem.interfaces import Progress, WorkerRecipe
 from storymem.values.work import ShotOutcome, ShotTask
 
 
@@ -21,14 +21,18 @@ class TwoPartBug(Exception):
         super().__init__(f"{where}: {why}")
 
 
-class Failing:
+class Failing(WorkerRecipe):
     """A worker, and the recipe for itself, that fails in a given way."""
 
     def __init__(self, how: str) -> None:
         self._how = how
+        self.key = how
 
     def __call__(self) -> Failing:
         return self
+
+    def load(self) -> None:
+        pass
 
     def run(self, task: ShotTask, progress: Progress) -> ShotOutcome:
         if self._how == "expected":

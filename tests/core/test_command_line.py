@@ -77,7 +77,7 @@ def test_a_run_from_render_to_prune(run: Run, tmp_path: Path, tale: Path) -> Non
     ]
     folder = tmp_path / "run"
     film = published(folder)["film.mp4"]
-    (status,) = json_lines(installed("status", "run", "--json", cwd=tmp_path))
+    (status,) = json_lines(run("status", "run", "--json", cwd=tmp_path))
     assert (status["title"], status["film"]) == ("Tale", True)
     assert [(s["shot"], s["state"], s["take"], s["mode"]) for s in status["shots"]] == [
         ("1.1", "finished", 1, "t2v"),
@@ -87,9 +87,8 @@ def test_a_run_from_render_to_prune(run: Run, tmp_path: Path, tale: Path) -> Non
     assert status["shots"][0]["keyframes"]
 
     assert "3 shots made, 0 kept" not in run("resume", "run", "-q", cwd=tmp_path)
-    assert installed("redo", "run", "1.2", "-q", cwd=tmp_path).endswith(
-        "run/film.mp4 (13 frames; 2 shots made, 1 kept)\n"
-    )
+    redone = run("redo", "run", "1.2", "-q", cwd=tmp_path)
+    assert redone.endswith("run/film.mp4 (13 frames; 2 shots made, 1 kept)\n")
     assert published(folder)["film.mp4"] != film
     (takes,) = json_lines(run("takes", "run", "1.2", "--json", cwd=tmp_path))
     assert [(t["number"], t["current"], t["pinned"]) for t in takes] == [(1, False, False), (2, True, False)]
@@ -263,6 +262,8 @@ def newer(folder: Path) -> None:
     database.close()
 
 
+#: The default loads torch, which takes a program seconds.
+ANIMATIC = ("--backbone", "animatic")
 GOOD = written(story(["p", shot("q", cut=False)]))
 BAD_INPUT: dict[str, tuple[Callable[[Path], Any], list[str], int, str]] = {
     "missing file": (lambda f: None, ["render", "bad.json"], 2, r"bad\.json: no such file"),
@@ -292,7 +293,7 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], list[str], int, str]] = {
     ),
     "unknown policy": (
         GOOD,
-        ["render", "bad.json", "--policy", "recnt"],
+        ["render", "bad.json", *ANIMATIC, "--policy", "recnt"],
         3,
         r"unknown policy 'recnt': did you mean 'recent'\?.+",
     ),
@@ -353,7 +354,7 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], list[str], int, str]] = {
     ),
     "other story": (
         lambda f: (rendered(f), write(f / "bad.json", chain(1, title="Other"))),
-        ["render", "bad.json", "-o", "run"],
+        ["render", "bad.json", *ANIMATIC, "-o", "run"],
         5,
         r"run: holds the story 'Tale', not 'Other'; choose another folder with --out",
     ),
@@ -365,7 +366,7 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], list[str], int, str]] = {
     ),
     "reference unreadable": (
         referring("text.png"),
-        ["render", "bad.json"],
+        ["render", "bad.json", *ANIMATIC],
         6,
         r".*text\.png: cannot be read as a picture.+",
     ),
@@ -416,7 +417,7 @@ def test_bad_input_is_one_line_and_an_exit_code(program: Program, tmp_path: Path
 def test_a_folder_in_use_names_the_process(tmp_path: Path, tale: Path) -> None:
     rendered(tmp_path)
     with RunStore(tmp_path / "run", write=True):
-        done = storymem("render", tale, "-o", "run", cwd=tmp_path)
+        done = storymem("render", tale, "-o", "run", *ANIMATIC, cwd=tmp_path)
     assert done.returncode == 5
     assert done.stderr == f"error: run: is in use by another process (pid {os.getpid()})\n"
 

@@ -1,4 +1,4 @@
-"""A run killed at random moments resumes to the same film; the full fifty kills are benchmarks/crash.py."""
+"""A run killed at random moments resumes to the same film; benchmarks/crash.py kills it as often as one likes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def crash() -> Iterator[ModuleType]:
     del sys.modules[spec.name]
 
 
-@pytest.mark.timeout(180)  # 13 processes, which a busy machine takes long to start
+@pytest.mark.timeout(180)  # 7 processes, which a busy machine takes long to start
 def test_killed_runs_resume_to_the_same_film_and_make_nothing_twice(crash: ModuleType, tmp_path: Path) -> None:
     prompts = [[shot("a"), shot("b", cut=False)], [shot("c"), shot("d", cut=False)], [shot("e")]]
     tale = tmp_path / "tale.json"
@@ -39,9 +39,9 @@ def test_killed_runs_resume_to_the_same_film_and_make_nothing_twice(crash: Modul
     job = crash.undisturbed(tale, options, tmp_path / "undisturbed")
     chance = random.Random(7)
     trials = []
-    for number, executor in enumerate(["thread"] * 5 + ["process"]):
+    for number, executor in enumerate(["thread", "thread", "process"]):
         folder = tmp_path / str(number)
         trials.append(job.disturb(folder, executor, chance))
         check_tidy(folder)
-    assert [trial.problems for trial in trials] == [()] * 6
+    assert [trial.problems for trial in trials] == [()] * 3
     assert any(trial.made for trial in trials), "no kill came before the end"

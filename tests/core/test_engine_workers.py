@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from core_support import Stage, check_tidy, film_pixels, published, rows, shot, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.interfaces import Executor, Requirements, TaskListener, TaskState, TaskStatus, WorkerRecipe
 from storymem.values.work import ShotOutcome, ShotTask
 
 #: A wide story: branches by entity, chains by handed-over frames.
@@ -53,36 +52,49 @@ def test_processes_give_what_one_thread_gives(stage: Stage) -> None:
 
 
 class Shuffled(Executor):
-    """Holds every task it may, then finishes them in a given order: any order there could be."""
+    """Holds every task it has, then finishes them in a given order: any order there could be."""
 
     def __init__(self, order: list[int]) -> None:
         super().__init__()
         self._order = order
 
-    def start(self, recipe: Callable[[], ShotWorker], workers: int) -> None:
-        self._worker = recipe()
-        self._held: list[tuple[Future[ShotOutcome], ShotTask, Progress]] = []
+    def describe(self, workers: int, needs: Requirements) -> str:
+        return "timers"
+
+    def open(self, workers: int, needs: Requirements) -> None:
+        self._held: list[tuple[Future[ShotOutcome], WorkerRecipe, ShotTask, TaskListener]] = []
         self._lock = threading.Lock()
+        self.is_open = True
 
-    def room(self) -> int:
-        return 4 - len(self._held)
+    def wait_for_room(self, timeout: float) -> bool:
+        return True
 
-    def submit(self, task: ShotTask, progress: Progress) -> Future[ShotOutcome]:
+    def submit(
+        self, recipe: WorkerRecipe, task: ShotTask, listener: TaskListener, priority: float = 0.0
+    ) -> Future[ShotOutcome]:
         future: Future[ShotOutcome] = Future()
-        self._held.append((future, task, progress))
+        self._held.append((future, recipe, task, listener))
         threading.Timer(0.02, self._finish_one).start()
         return future
 
     def _finish_one(self) -> None:
         with self._lock:
             turn = self._order.pop() if self._order else 0
-            future, task, progress = self._held[turn % len(self._held)]
-            outcome = self._worker.run(task, progress)
-            self._held.remove((future, task, progress))
+            held = self._held[turn % len(self._held)]
+            future, recipe, task, listener = held
+            listener.status(TaskStatus(TaskState.RUNNING, "a timer"))
+            outcome = recipe().run(task, listener.step)
+            self._held.remove(held)
             future.set_result(outcome)
+
+    def cancel(self, future: Future[ShotOutcome]) -> None:
+        raise AssertionError("nothing is cancelled here")
 
     def kill(self, future: Future[ShotOutcome], reason: BaseException) -> None:
         raise AssertionError("nothing hangs here")
+
+    def close(self) -> None:
+        self.is_open = False
 
 
 @given(order=st.lists(st.integers(0, 3), min_size=8, max_size=8))
@@ -93,5 +105,5 @@ def test_the_order_in_which_shots_finish_never_shows(
     stage = Stage(tmp_path / f"{len(list(tmp_path.iterdir()))}")
     stage.root.mkdir()
     stage.render(WIDE, run="serial", executor="serial", **OPTIONS).check()
-    stage.render(WIDE, run="shuffled", executor=Shuffled(order), **OPTIONS).check()
+    stage.render(WIDE, run="shuffled", workers=4, executor=Shuffled(order), **OPTIONS).check()
     compare(stage, "serial", "shuffled")

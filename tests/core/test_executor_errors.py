@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from failing_worker import Failing
 
 from storymem.errors import DamagedFile, ShotError
-from storymem.testing import shot_request
-from storymem.values.work import ShotRef, ShotTask
+from storymem.interfaces import Requirements
+from storymem.testing import HeardTask, step_task
 from storymem_plugins.executors.process import ProcessExecutor
 
-TASK = ShotTask(
-    request=shot_request("p", (32, 16), 5),
-    ref=ShotRef("1.2", 1),
-    folder=Path(),
-    source=None,
-    first=0,
-    master="lossless",
-    crf=None,
-    tail=0,
-    select=False,
-)
+TASK = step_task("1.2")
 
 
 @pytest.mark.parametrize(
@@ -36,9 +24,9 @@ TASK = ShotTask(
 )
 def test_any_error_comes_back(how: str, kind: type[Exception], words: str) -> None:
     executor = ProcessExecutor()
-    executor.start(Failing(how), 1)
+    executor.open(1, Requirements())
     try:
-        error = executor.submit(TASK, lambda step, total: None).exception(timeout=30)
+        error = executor.submit(Failing(how), TASK, HeardTask()).exception(timeout=30)
     finally:
         executor.close()
     assert type(error) is kind

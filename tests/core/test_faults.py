@@ -1,8 +1,9 @@
-"""A few hundred of the faults and flipped bits of which benchmarks/faults.py and bitflips.py make thousands."""
+"""Some of the faults and flipped bits of which benchmarks/faults.py and bitflips.py make thousands."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+#: How many of each; CI sets the variables and tries a few hundred.
+CASES = int(os.environ.get("STORYMEM_TEST_FAULTS", "60"))
+FLIPS = int(os.environ.get("STORYMEM_TEST_FLIPS", "40"))
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +38,11 @@ def programs() -> Iterator[tuple[ModuleType, ModuleType]]:
 
 # Pillow leaves a file open whose first bytes cannot be read.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.timeout(300)  # 200 runs of commands, each twice
+@pytest.mark.timeout(300)  # each case runs two or three commands
 def test_whatever_call_fails_nothing_is_lost(programs: tuple[ModuleType, ModuleType], tmp_path: Path) -> None:
     faults, _ = programs
     stage = faults.Stage(tmp_path)
-    cases = faults.chosen_cases(stage, 200, seed=11)
+    cases = faults.chosen_cases(stage, CASES, seed=11)
     problems = {case: found for case in cases if (found := stage.trial(*case))}
     assert problems == {}
 
@@ -47,6 +51,6 @@ def test_whatever_call_fails_nothing_is_lost(programs: tuple[ModuleType, ModuleT
 def test_whatever_bit_flips_it_is_found_or_harmless(programs: tuple[ModuleType, ModuleType], tmp_path: Path) -> None:
     _, bitflips = programs
     stage = bitflips.Stage(tmp_path)
-    trials = [stage.trial(*flip) for flip in bitflips.chosen(stage, 100, random.Random(11))]
+    trials = [stage.trial(*flip) for flip in bitflips.chosen(stage, FLIPS, random.Random(11))]
     assert [problems for _, problems in trials if problems] == []
     assert {"by status", "by verify", "harmless"} <= {how for how, _ in trials}

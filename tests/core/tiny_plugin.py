@@ -73,6 +73,7 @@ class Tiny(Backbone[TinySettings]):
             fps=FPS,
             max_memory=8,
             handovers=frozenset(range(1, 9 + 1)),
+            anchors=frozenset({0, -1}),
             concurrent=self.settings.concurrent,
         )
 
@@ -106,6 +107,8 @@ def draw(request: ShotRequest, look: int = 0) -> Frames:
     shape = (request.frames - len(kept), -(-request.height // BLOCK), -(-request.width // BLOCK), 3)
     blocks = random.integers(0, 256, shape, dtype=np.uint8).repeat(BLOCK, 1).repeat(BLOCK, 2)
     frames[len(kept) :] = blocks[:, : request.height, : request.width]
+    for anchor in request.anchors:
+        frames[anchor.frame] = anchor.load()
     return frames
 
 

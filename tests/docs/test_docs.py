@@ -34,7 +34,8 @@ def short_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_readmes_python_runs(short_stories: Path) -> None:
+def test_the_readmes_python_runs(short_stories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORYMEM_BACKBONE", "animatic")  # where the README leaves the model to the default
     namespace: dict[str, object] = {}  # later blocks build on earlier ones, as a reader does
     for number, code in enumerate(blocks(ROOT / "README.md", "python")):
         exec(compile(code, f"README.md python block {number}", "exec"), namespace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import unquote
@@ -135,6 +136,18 @@ def test_the_table_has_a_line_a_shot(folder: Path) -> None:
     assert rows[0]["prompt"] == cut.shots[0].prompt
     assert rows[0]["entities"] == "The fox, old; café"
     assert rows[0]["media"] == "../the run/shot 1.1.mkv"
+
+
+def test_no_text_of_the_table_is_a_formula(folder: Path) -> None:
+    """Spreadsheets run a cell that begins so; a script may come from anybody."""
+    cut = film_cut(folder / "the run")
+    for prompt in ("=HYPERLINK(1)", "+1", "-1", "@sum", "\t=1", "\r=1", "Anna = 1"):
+        shots = (replace(cut.shots[0], prompt=prompt), *cut.shots[1:])
+        target = folder / "out" / "film.csv"
+        write("csv", replace(cut, shots=shots), target)
+        with target.open(encoding="utf-8-sig", newline="") as file:
+            written = next(csv.DictReader(file))["prompt"]
+        assert written == (prompt if prompt[0] == "A" else f"'{prompt}")
 
 
 def test_the_folder_has_every_file_under_a_name_that_sorts(folder: Path) -> None:

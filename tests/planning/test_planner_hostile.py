@@ -24,13 +24,13 @@ from planning_support import (
     well,
 )
 
-from storymem.errors import StoryMemError
+from storymem.apikey import ApiKey, find_key
+from storymem.errors import SettingsError, StoryMemError
 from storymem.interfaces import Brief
 from storymem.values.script import StoryScript
 from storymem_plugins.planning.bounded import MAX_BYTES
 from storymem_plugins.planning.chat import MAX_ANSWER
 from storymem_plugins.planning.errors import PlanError
-from storymem_plugins.planning.keys import ApiKey, find_key
 from storymem_plugins.planning.openai_chat import OpenAIChat
 from storymem_plugins.planning.settings import LlmSettings
 
@@ -318,10 +318,10 @@ def test_keys_from_file_and_environment(tmp_path: Path) -> None:
 def test_what_is_no_key_is_not_shown(tmp_path: Path, content: str) -> None:
     file = tmp_path / "key"
     file.write_text(content)
-    with pytest.raises(PlanError, match="holds no API key") as raised:
+    with pytest.raises(SettingsError, match="holds no API key") as raised:
         find_key("NO", file, {})
     assert not content or content not in str(raised.value)
-    with pytest.raises(PlanError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="cannot be read"):
         find_key("NO", tmp_path / "none", {})
 
 
@@ -329,7 +329,7 @@ def test_a_key_never_shows_itself() -> None:
     key = ApiKey(KEY)
     assert KEY not in f"{key} {key!r} {[key]}"
     assert key.hide(f"a {KEY} b") == "a [api key] b"
-    with pytest.raises(PlanError, match="never copied"):
+    with pytest.raises(SettingsError, match="never copied"):
         pickle.dumps(key)
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storymem.apikey import ApiKey
 from storymem.errors import SettingsError
 from storymem.plugin import Kind, PluginHost
-from storymem_plugins.planning.keys import ApiKey
 
 KEY = "sk-proj-Zx81+/qT0pWv_7aB3cD9eF2gH5"
 

@@ -1,10 +1,13 @@
-"""One of two ranks of test_ranks.py, which trains the LoRA of training_support.py in FOLDER.
+"""The two ranks of test_ranks.py, which train the LoRA of training_support.py in FOLDER/MODE, one mode after another.
 
-python ranks.py averaged|ddp|fsdp|ddp_bf16|fsdp_bf16 FOLDER, with the environment of torch.distributed. `fsdp` is
-interrupted half way and resumed; the last two compute in bf16 and recompute activations.
+python ranks.py FOLDER averaged|ddp|fsdp|ddp_bf16|fsdp_bf16 ... `fsdp` is interrupted half way and resumed; those in
+bf16 also recompute activations. Every mode has two processes of its own, forked when the libraries are loaded: loading
+them anew would take ten times as long as the training.
 """
 
+import multiprocessing
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -67,9 +70,32 @@ def sharding_accelerator(precision: str) -> Accelerator:
     return accelerator
 
 
+def run_rank(mode: str, rank: int, port: int, folder: Path) -> None:
+    """What one rank's process does, with the environment of torch.distributed."""
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in own.items()})
+    modes = (averaged, ddp, fsdp, ddp_bf16, fsdp_bf16)
+    {each.__name__: each for each in modes}[mode](folder)
+    torch.distributed.destroy_process_group()
+
+
+def run_two_ranks(mode: str, folder: Path) -> None:
+    """Train to the end on both ranks, or exit with 1."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir()
+    fork = multiprocessing.get_context("fork")
+    ranks = [fork.Process(target=run_rank, args=(mode, rank, port, folder)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join()
+    if any(process.exitcode for process in ranks):
+        sys.exit(1)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    mode, folder = sys.argv[1:]
-    modes = (averaged, ddp, fsdp, ddp_bf16, fsdp_bf16)
-    {each.__name__: each for each in modes}[mode](Path(folder))
-    torch.distributed.destroy_process_group()
+    for each_mode in sys.argv[2:]:
+        run_two_ranks(each_mode, Path(sys.argv[1], each_mode))

@@ -1,7 +1,6 @@
 """Several processes that train one model together."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,28 +16,22 @@ from storymem_backbones.training.lora_loop import LoopSettings, start_accelerato
 from storymem_backbones.wan.lora_file import read_lora
 
 RANKS = Path(__file__).with_name("ranks.py")
+pytestmark = pytest.mark.timeout(120)  # two processes load torch and diffusers, and train five times
 
 
-def start(rank, port, mode, folder):
-    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    own |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": 1}
-    environment = os.environ | {name: str(value) for name, value in own.items()}
-    return subprocess.Popen([sys.executable, RANKS, mode, folder], env=environment, stderr=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of each mode's results."""
+    folder = tmp_path_factory.mktemp("ranks")
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, RANKS, folder, "averaged", "ddp", "fsdp", "ddp_bf16", "fsdp_bf16"]
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
-def run_two_ranks(mode, folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder.mkdir(exist_ok=True)
-    for rank in [start(rank, port, mode, folder) for rank in range(2)]:
-        _, errors = rank.communicate(timeout=100)
-        assert rank.returncode == 0, errors
-
-
-def test_ranks_end_with_the_same_weights_which_one_alone_would_not_have(tmp_path):
-    run_two_ranks("averaged", tmp_path)
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+def test_ranks_end_with_the_same_weights_which_one_alone_would_not_have(trained, tmp_path):
+    first, second = (torch.load(trained / "averaged" / f"{rank}.pt") for rank in range(2))
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))
     alone = trainer(tmp_path / "alone", steps=9, small_model=True)
     alone.train()
@@ -46,22 +39,19 @@ def test_ranks_end_with_the_same_weights_which_one_alone_would_not_have(tmp_path
 
 
 def loras_of_whole_and_sharded(folder, precision):
-    made = []
-    for mode in (f"ddp{precision}", f"fsdp{precision}"):
-        run_two_ranks(mode, folder / mode)
-        made.append(read_lora(folder / mode / "backbone.safetensors").factors)
-    whole, sharded = made
+    modes = (f"ddp{precision}", f"fsdp{precision}")
+    whole, sharded = (read_lora(folder / mode / "backbone.safetensors").factors for mode in modes)
     assert whole.keys() == sharded.keys()
     return [pair for name in whole for pair in zip(whole[name], sharded[name], strict=True)]
 
 
-def test_a_sharded_model_that_is_resumed_ends_with_the_lora_of_a_whole_one(tmp_path):
-    for ours, theirs in loras_of_whole_and_sharded(tmp_path, ""):
+def test_a_sharded_model_that_is_resumed_ends_with_the_lora_of_a_whole_one(trained):
+    for ours, theirs in loras_of_whole_and_sharded(trained, ""):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_a_sharded_model_in_bf16_with_recomputed_activations_learns_what_a_whole_one_does(tmp_path):
-    pairs = loras_of_whole_and_sharded(tmp_path, "_bf16")
+def test_a_sharded_model_in_bf16_with_recomputed_activations_learns_what_a_whole_one_does(trained):
+    pairs = loras_of_whole_and_sharded(trained, "_bf16")
     differences = sorted(float((ours - theirs).norm() / ours.norm()) for ours, theirs in pairs)
     assert differences[len(differences) // 2] < 0.03
     assert differences[-1] < 0.2  # the first steps of AdamW follow signs, which rounding can turn

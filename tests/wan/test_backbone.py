@@ -11,11 +11,13 @@ from safetensors.torch import load_file, save_file
 from storymem.errors import Cancelled, SettingsError
 from storymem.interfaces import Mode
 from storymem.testing import shot_request
+from storymem_backbones.diffusion.errors import GenerationError, GeometryError, WeightsError
+from storymem_backbones.diffusion.settings import Caching
 from storymem_backbones.wan import add_m2v_lora, save_m2v_lora
 from storymem_backbones.wan.backbone import WanBackbone
-from storymem_backbones.wan.errors import GenerationError, GeometryError, LoraError, WeightsError
+from storymem_backbones.wan.errors import LoraError
 from storymem_backbones.wan.manifest import Manifest, write_manifest
-from storymem_backbones.wan.settings import Caching, LoraChoice, TextToVideo, WanSettings
+from storymem_backbones.wan.settings import LoraChoice, TextToVideo, WanSettings
 
 SMALL = Manifest(width=48, height=32, frames=9, fps=8, text_tokens=64, steps=3)
 
@@ -304,7 +306,7 @@ def test_out_of_memory_names_the_profile_to_try(make, monkeypatch):
     with pytest.raises(GenerationError, match="out of GPU memory with profile cpu: make fewer frames"):
         frames(backbone)
     assert backbone._loaded is None
-    monkeypatch.setattr("storymem_backbones.wan.backbone.smaller_profile", lambda _: "48gb")
+    monkeypatch.setattr("storymem_backbones.diffusion.backbone.smaller_profile", lambda _: "48gb")
     with pytest.raises(GenerationError, match="try profile 48gb"):
         frames(backbone)
 

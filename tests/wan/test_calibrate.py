@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from diffusers import MagCacheConfig
 
+from storymem_backbones.diffusion.quiet import quiet_libraries
+from storymem_backbones.diffusion.settings import Caching
 from storymem_backbones.wan import calibrate
 from storymem_backbones.wan.caching import steps_per_expert
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.quiet import quiet_libraries
-from storymem_backbones.wan.settings import Caching
 from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_backbones.wan.tiny_random import write_tiny_pipeline
 

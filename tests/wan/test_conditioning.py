@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storymem_backbones.diffusion.errors import ConditioningError, GeometryError
 from storymem_backbones.wan import build_conditioning
-from storymem_backbones.wan.errors import ConditioningError, GeometryError
 
 SIDES = st.integers(1, 4).map(lambda n: 16 * n)
 CLIPS = st.integers(0, 5).map(lambda n: 4 * n + 1)

@@ -7,11 +7,12 @@ from safetensors.torch import load_file, save_file
 
 from storymem.errors import SettingsError
 from storymem.testing import shot_request
+from storymem_backbones.diffusion.errors import WeightsError
+from storymem_backbones.diffusion.fp8 import quantize_blocks
 from storymem_backbones.wan import add_m2v_lora, merge_loras
 from storymem_backbones.wan.backbone import WanBackbone
-from storymem_backbones.wan.errors import LoraError, WeightsError
+from storymem_backbones.wan.errors import LoraError
 from storymem_backbones.wan.experts import load_expert
-from storymem_backbones.wan.fp8 import quantize_blocks
 from storymem_backbones.wan.lora_keys import public_module
 from storymem_backbones.wan.settings import ExpertFiles, WanSettings
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from storymem_backbones.wan.fp8 import FORMAT, Fp8Linear, quantize_rows
+from storymem_backbones.diffusion.fp8 import FORMAT, Fp8Linear, quantize_rows
 
 
 def rms(a, b):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from storymem_backbones.wan.errors import ConditioningError
-from storymem_backbones.wan.frames import as_rgb, to_frames, to_pixels
+from storymem_backbones.diffusion.errors import ConditioningError
+from storymem_backbones.diffusion.frames import as_rgb, to_frames, to_pixels
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 

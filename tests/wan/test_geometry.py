@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storymem.values.request import Mode
-from storymem_backbones.wan.errors import GeometryError
+from storymem_backbones.diffusion.errors import GeometryError
 from storymem_backbones.wan.geometry import checked_mode, latent_frames, legal_frames, legal_size, m2v_size
 
 

@@ -9,10 +9,10 @@ from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffu
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from safetensors.torch import save_file
 
-from storymem_backbones.wan.errors import WeightsError
+from storymem_backbones.diffusion.errors import WeightsError
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan.original import EXPERTS, TOKENIZER, convert_original
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_backbones.wan.tiny_random import byte_tokenizer
 from storymem_backbones.wan.weights import inspect_weights

@@ -11,9 +11,9 @@ import torch
 from torch import multiprocessing
 
 from storymem.errors import Cancelled, SettingsError
-from storymem_backbones.wan.attention import KernelProcessor, rotate, sdpa
+from storymem_backbones.diffusion.attention import KernelProcessor, rotate, sdpa
+from storymem_backbones.diffusion.errors import GenerationError, WeightsError
 from storymem_backbones.wan.build import build_pipeline, start_pipeline
-from storymem_backbones.wan.errors import GenerationError, WeightsError
 from storymem_backbones.wan.manifest import Manifest
 from storymem_backbones.wan.parallel import ParallelPipeline, parallelise
 from storymem_backbones.wan.settings import WanSettings

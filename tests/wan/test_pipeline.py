@@ -8,10 +8,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from storymem_backbones.diffusion.errors import ConditioningError, GenerationError, GeometryError
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan import WanMemoryPipeline
-from storymem_backbones.wan.errors import ConditioningError, GenerationError, GeometryError
 from storymem_backbones.wan.pipeline import TensorCache
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.shot import Sampling, clip_request, latent_shape
 
 FEW = Sampling(steps=3)

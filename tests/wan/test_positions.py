@@ -6,8 +6,8 @@ from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storymem_backbones.diffusion.errors import ConditioningError
 from storymem_backbones.wan import MemoryRotaryPosEmbed, temporal_positions
-from storymem_backbones.wan.errors import ConditioningError
 
 PATCH = (1, 2, 2)
 

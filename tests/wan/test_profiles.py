@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storymem.errors import SettingsError
+from storymem_backbones.diffusion.estimate import GIB
+from storymem_backbones.diffusion.profiles import PROFILES, resolve_profile, smaller_profile
 from storymem_backbones.wan.estimate import (
     A14B,
-    GIB,
     UMT5_XXL,
     block_parameters,
     estimate_shot,
@@ -15,7 +16,6 @@ from storymem_backbones.wan.estimate import (
     text_encoder_parameters,
     transformer_parameters,
 )
-from storymem_backbones.wan.profiles import PROFILES, resolve_profile, smaller_profile
 from storymem_backbones.wan.shot import Sampling
 from storymem_backbones.wan.tiny_random import write_tiny_pipeline
 from storymem_backbones.wan.weights import inspect_weights

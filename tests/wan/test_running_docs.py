@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from storymem_backbones.wan.estimate import A14B, GIB, estimate_shot, forward_work
-from storymem_backbones.wan.profiles import PROFILES
+from storymem_backbones.diffusion.estimate import GIB
+from storymem_backbones.diffusion.profiles import PROFILES
+from storymem_backbones.wan.estimate import A14B, estimate_shot, forward_work
 from storymem_backbones.wan.settings import WanSettings
 from storymem_backbones.wan.shot import Sampling
 
@@ -61,8 +62,8 @@ def test_scripts_and_modules_exist():
 
 
 def test_quoted_messages_are_in_the_code():
-    folder = ROOT / "backbones" / "storymem_backbones" / "wan"
-    code = "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.py")))
+    folders = (ROOT / "backbones" / "storymem_backbones" / name for name in ("diffusion", "wan"))
+    code = "".join(path.read_text("utf-8") for folder in folders for path in sorted(folder.glob("*.py")))
     code = re.sub(r'"\s*\n\s*f?"', "", code)
     for message, *_ in rows("message"):
         for part in message.split("..."):

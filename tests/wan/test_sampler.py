@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storymem_backbones.diffusion.errors import GeometryError
 from storymem_backbones.wan import m2v_scheduler, m2v_sigmas
-from storymem_backbones.wan.errors import GeometryError
 from storymem_backbones.wan.sampler import uses_high_noise
 
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from storymem_backbones.wan.digest import file_digest, folder_digest
-from storymem_backbones.wan.errors import WeightsError
+from storymem_backbones.diffusion.digest import file_digest, folder_digest
+from storymem_backbones.diffusion.errors import WeightsError
 from storymem_backbones.wan.manifest import Manifest, read_manifest, write_manifest
 from storymem_backbones.wan.weights import inspect_weights, locate_weights
 
@@ -121,7 +121,7 @@ def test_a_digest_follows_the_content(folder):
 
 
 def test_large_files_are_sampled_to_their_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr("storymem_backbones.wan.digest.WHOLE", 2**21)
+    monkeypatch.setattr("storymem_backbones.diffusion.digest.WHOLE", 2**21)
     path = tmp_path / "big.safetensors"
     seen = set()
     for position in (None, 0, 2**22 - 1):

@@ -8,7 +8,7 @@ import numpy as np
 
 def real(folder: Path):
     """The tiny pipeline: the first expert attends through diffusers, the second through the own exchange."""
-    from storymem_backbones.wan.attention import KernelProcessor, sdpa
+    from storymem_backbones.diffusion.attention import KernelProcessor, sdpa
     from storymem_backbones.wan.build import build_pipeline
     from storymem_backbones.wan.manifest import Manifest
     from storymem_backbones.wan.settings import WanSettings
@@ -26,7 +26,7 @@ def real(folder: Path):
 def fake(how: str):
     """A pipeline whose second rank fails, in the way asked for."""
     if how == "cannot build" and os.environ["RANK"] == "1":
-        from storymem_backbones.wan.errors import WeightsError
+        from storymem_backbones.diffusion.errors import WeightsError
 
         raise WeightsError("model: folder vae is missing")
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.training.clips import ClipFiles
 from storymem_backbones.training.draw import SampleSettings, StoryDraws
 from storymem_backbones.training.encode import CONSTANTS, StoryEncoder
@@ -34,7 +35,6 @@ from storymem_backbones.training.validate import ValidationSettings, write_valid
 from storymem_backbones.wan.geometry import legal_frames, legal_size
 from storymem_backbones.wan.manifest import Manifest, read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.weights import WeightsInfo, inspect_weights
 
 _log = logging.getLogger(__name__)

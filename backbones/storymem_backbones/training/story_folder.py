@@ -19,8 +19,8 @@ from storymem.errors import MediaError
 from storymem.media.video import iter_frames
 from storymem.validation import describe
 from storymem.values.clip import Frames
+from storymem_backbones.diffusion.frames import to_pixels
 from storymem_backbones.training.errors import TrainingDataError
-from storymem_backbones.wan.frames import to_pixels
 
 STORY_FILE = "story.json"
 

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from storymem.media.video import SMALL, iter_frames, write_clip
 from storymem.values.clip import Clip
 from storymem.values.request import ShotRequest
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.training.story_folder import TrainingStory
 from storymem_backbones.wan.lora import load_m2v_lora
 from storymem_backbones.wan.manifest import Manifest, read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.shot import Picture, Sampling, clip_request
 
 

@@ -3,37 +3,45 @@
 Loads weights at the first shot and keeps them. Knows nothing about stories, graphs or run folders.
 """
 
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from storymem.errors import SettingsError
-from storymem.interfaces import Backbone, Capabilities, Check, Mode, Progress, ShotRequest
+from storymem.interfaces import Capabilities, Check, Handover, Mode, Progress, Requirements, ShotRequest
 from storymem.values.clip import Clip, Frames
-from storymem_backbones.wan.build import require_device, stacked_loras, start_pipeline
-from storymem_backbones.wan.errors import GenerationError, WeightsError
-from storymem_backbones.wan.estimate import GIB, Estimate, estimate_shot
+from storymem_backbones.diffusion.backbone import LoadsPipelines
+from storymem_backbones.diffusion.card import ModelCard
+from storymem_backbones.diffusion.errors import GenerationError
+from storymem_backbones.diffusion.estimate import Estimate
+from storymem_backbones.diffusion.placement import require_device
+from storymem_backbones.wan.build import stacked_loras, start_pipeline
+from storymem_backbones.wan.estimate import estimate_shot
 from storymem_backbones.wan.fingerprint import picture_fingerprint
 from storymem_backbones.wan.geometry import SIZE_MULTIPLE, TEMPORAL_STRIDE
 from storymem_backbones.wan.manifest import Manifest, read_manifest
 from storymem_backbones.wan.parallel import ParallelPipeline
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.profiles import Profile, smaller_profile
 from storymem_backbones.wan.settings import WanSettings
 from storymem_backbones.wan.shot import Sampling
 from storymem_backbones.wan.torchrun import GroupPipeline
-from storymem_backbones.wan.weights import inspect_weights, locate_weights
+from storymem_backbones.wan.weights import CLASSES, PUBLISHED, inspect_weights, locate_weights
 
 _MOST_MEMORY = 16
+CARD = ModelCard(
+    name="Wan M2V",
+    pipeline="storymem_backbones.wan.pipeline:WanMemoryPipeline",
+    licence="Wan 2.2: Apache-2.0; LoRAs have licences of their own",
+    published=PUBLISHED,
+    components=CLASSES,
+    facts=Manifest(),
+)
 
 
-class WanBackbone(Backbone[WanSettings]):
+class WanBackbone(LoadsPipelines[WanSettings]):
     """Make shots with Wan 2.2 and StoryMem's M2V LoRA, or with any small model of the same classes."""
 
+    card = CARD
     version = "1"
     shot_options = frozenset(
         {
@@ -48,10 +56,6 @@ class WanBackbone(Backbone[WanSettings]):
         }
     )
 
-    def __init__(self, settings: WanSettings | None = None) -> None:
-        super().__init__(settings)
-        self._loaded: tuple[bool, WanMemoryPipeline | ParallelPipeline | GroupPipeline] | None = None
-
     def capabilities(self) -> Capabilities:
         """Native size, length and speed of the model folder; Wan2.2-A14B's where it is not downloaded yet."""
         manifest = self._manifest()
@@ -64,6 +68,7 @@ class WanBackbone(Backbone[WanSettings]):
             fps=manifest.fps,
             max_memory=_MOST_MEMORY,
             handovers=frozenset({1, 5}),
+            anchors=frozenset({0}),
         )
 
     def fingerprint(self) -> str:
@@ -72,6 +77,25 @@ class WanBackbone(Backbone[WanSettings]):
         loras = stacked_loras(self.settings, manifest, self._folder_if_there() or Path())
         text = picture_fingerprint(self.settings, manifest, self._sampling(self.settings, manifest), loras)
         return f"{type(self).__module__}:{type(self).__qualname__}/{self.version}/{text}"
+
+    @classmethod
+    def spread(cls, settings: Mapping[str, Any], gpus: int) -> Mapping[str, Any]:
+        """Settings whose profile uses `gpus` context-parallel GPUs."""
+        return {**settings, "profile_changes": {**settings.get("profile_changes", {}), "gpus": gpus}}
+
+    def requirements(self) -> Requirements:
+        """The profile's GPUs, and the most host memory that the weights take on their way to them."""
+        profile = self.settings.resolved_profile()
+        if profile.device != "cuda":
+            return Requirements()
+        manifest = self._manifest()
+        estimate = self.estimate(manifest.width, manifest.height, manifest.frames, 0)
+        return Requirements(profile.gpus, int(max(estimate.host_bytes, estimate.gpu_bytes)))
+
+    def load(self) -> None:
+        """Load the weights, unless the first shot decides which of two models is needed."""
+        if self._loaded is None and self.settings.text_to_video is None:
+            self._pipeline(text_to_video=False)
 
     def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make one clip; see `storymem.interfaces.Backbone`.
@@ -83,17 +107,12 @@ class WanBackbone(Backbone[WanSettings]):
             LoraError: A LoRA does not fit.
         """
         settings = self.settings.model_copy(update=dict(request.options))
-        negative = settings.negative_prompt if request.negative_prompt is None else request.negative_prompt
-        shot = replace(request, negative_prompt=negative)
-        from_text = settings.text_to_video is not None and request.mode is Mode.T2V
+        shot = _completed(request, settings)
+        from_text = settings.text_to_video is not None and request.mode is Mode.T2V and not request.anchors
         pipeline = self._pipeline(from_text)
         sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
-        try:
+        with self._memory_watched():
             frames: Frames = pipeline(shot, sampling, progress)
-        except torch.OutOfMemoryError as error:
-            advice = self._memory_advice()
-            self.close()
-            raise GenerationError(f"out of GPU memory with profile {settings.profile}: {advice}") from error
         return Clip(frames, self._manifest().fps)
 
     def reconstruct(self, clip: Clip) -> Clip:
@@ -133,39 +152,15 @@ class WanBackbone(Backbone[WanSettings]):
             loras=0 if self.settings.merge_loras else len(self.settings.loras) or 1,
         )
 
-    def doctor(self) -> Sequence[Check]:
-        """Whether weights and device are there, and what a shot of native size will take."""
-        manifest, profile = self._manifest(), self.settings.resolved_profile()
-        checks = [self._weights_check(), *self._lora_checks(), self._device_check(profile)]
-        for memory in (0, manifest.max_memory):
-            need = self.estimate(manifest.width, manifest.height, manifest.frames, memory)
-            fits = profile.device == "cpu" or need.gpu_bytes / GIB <= profile.gpu_memory
-            detail = (
-                f"{manifest.width}x{manifest.height}, {manifest.frames} frames: about {need.seconds:.0f} s "
-                f"a shot, "
-                f"{need.gpu_bytes / GIB:.1f} GiB at the peak, {need.host_bytes / GIB:.0f} GiB of weights in "
-                f"host memory"
-            )
-            checks.append(Check(f"shot, {memory} memory frames", fits, detail))
-        return checks
-
-    def close(self) -> None:
-        """Drop the weights and give their memory back."""
-        if self._loaded is None:
-            return
-        pipeline = self._loaded[1]
+    def _release(self, pipeline: Any) -> None:
         if isinstance(pipeline, ParallelPipeline):
             pipeline.close()
         else:
-            pipeline.remove_all_hooks()
-        self._loaded = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            super()._release(pipeline)
 
     def _pipeline(self, text_to_video: bool) -> WanMemoryPipeline | ParallelPipeline | GroupPipeline:
         if self._loaded is not None and self._loaded[0] == text_to_video:
-            loaded = self._loaded[1]
+            loaded: WanMemoryPipeline | ParallelPipeline | GroupPipeline = self._loaded[1]
             if not isinstance(loaded, ParallelPipeline) or loaded.running:
                 return loaded
         require_device(self.settings.resolved_profile(), self.settings.profile)
@@ -178,13 +173,12 @@ class WanBackbone(Backbone[WanSettings]):
         self._loaded = (text_to_video, pipeline)
         return pipeline
 
+    def _facts(self) -> Manifest:
+        return self._manifest()
+
     def _manifest(self) -> Manifest:
         folder = self._folder_if_there()
         return Manifest() if folder is None else read_manifest(folder)
-
-    def _folder_if_there(self) -> Path | None:
-        folder = Path(self.settings.weights).expanduser()
-        return folder if folder.is_dir() else None
 
     def _sampling(self, settings: WanSettings, manifest: Manifest, *, text_to_video: bool = False) -> Sampling:
         def first(*values: Any) -> Any:
@@ -203,21 +197,11 @@ class WanBackbone(Backbone[WanSettings]):
             batched_guidance=settings.resolved_profile().batched_guidance,
         )
 
-    def _weights_check(self) -> Check:
-        folder = self._folder_if_there()
-        if folder is None:
-            disk = self.estimate(832, 480, 81, 0).disk_bytes / 1e9
-            what = f"{self.settings.weights} is not a folder here; downloading it takes {disk:.0f} GB"
-            return Check("weights", self.settings.revision is not None, what)
-        try:
-            info = inspect_weights(folder)
-        except WeightsError as error:
-            return Check("weights", False, str(error))
-        return Check(
-            "weights", True, f"{folder}: {len(info.experts)} expert(s) of {info.transformer['num_layers']} blocks"
-        )
+    def _describe_weights(self, folder: Path) -> str:
+        info = inspect_weights(folder)
+        return f"{len(info.experts)} expert(s) of {info.transformer['num_layers']} blocks"
 
-    def _lora_checks(self) -> Iterator[Check]:
+    def _more_checks(self) -> Iterator[Check]:
         folder = self._folder_if_there() or Path()
         for lora in stacked_loras(self.settings, self._manifest(), folder):
             for side, path in (("high", lora.high), ("low", lora.low)):
@@ -225,16 +209,11 @@ class WanBackbone(Backbone[WanSettings]):
                     found = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "does not exist"
                     yield Check(f"lora {lora.name}, {side} noise", path.is_file(), f"{path}: {found}")
 
-    def _device_check(self, profile: Profile) -> Check:
-        try:
-            require_device(profile, self.settings.profile)
-        except SettingsError as error:
-            return Check("device", False, str(error))
-        name = torch.cuda.get_device_name() if profile.device == "cuda" else "CPU"
-        return Check("device", True, f"profile {self.settings.profile} on {name}")
 
-    def _memory_advice(self) -> str:
-        smaller = smaller_profile(self.settings.resolved_profile())
-        if smaller is None:
-            return "make fewer frames, a smaller size or less memory, or set profile_changes.linear_fp8 = weights"
-        return f"try profile {smaller}"
+def _completed(request: ShotRequest, settings: WanSettings) -> ShotRequest:
+    """Return the request with a negative prompt, and with the picture anchored at its start as what it begins with."""
+    negative = settings.negative_prompt if request.negative_prompt is None else request.negative_prompt
+    opening = request.handover
+    if opening is None and request.anchors:
+        opening = Handover(1, frames=request.anchors[0].load()[None])
+    return replace(request, negative_prompt=negative, handover=opening)

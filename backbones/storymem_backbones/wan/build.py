@@ -12,18 +12,16 @@ from typing import Any
 import torch
 
 from storymem.errors import SettingsError
-from storymem_backbones.wan.attention import set_attention
-from storymem_backbones.wan.errors import WeightsError
+from storymem_backbones.diffusion.loading import load_pipeline
+from storymem_backbones.diffusion.placement import optimise, place, require_device
+from storymem_backbones.diffusion.profiles import Profile
 from storymem_backbones.wan.experts import load_expert
-from storymem_backbones.wan.fp8 import quantize_blocks
 from storymem_backbones.wan.lora import known_part, load_m2v_lora, merge_loras
 from storymem_backbones.wan.lora_file import read_lora
 from storymem_backbones.wan.lora_keys import Expert
 from storymem_backbones.wan.manifest import Manifest
 from storymem_backbones.wan.parallel import ParallelPipeline, parallelise
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.profiles import Profile
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.settings import ExpertFiles, LoraChoice, WanSettings
 from storymem_backbones.wan.torchrun import GroupPipeline, ranks, started_by_torchrun
 from storymem_backbones.wan.weights import inspect_weights
@@ -79,7 +77,8 @@ def build_pipeline(
     require_device(profile, settings.profile)
     info = inspect_weights(folder, text_to_video=text_to_video)
     files = None if text_to_video else settings.expert_files
-    pipeline = _load(folder, profile, _single_files(folder, files, info.experts, profile))
+    given = _single_files(folder, files, info.experts, profile)
+    pipeline: WanMemoryPipeline = load_pipeline(WanMemoryPipeline, folder, profile, **given)
     pipeline.text_tokens = manifest.text_tokens
     pipeline.caching = settings.caching
     if not text_to_video:
@@ -90,52 +89,6 @@ def build_pipeline(
     optimise(pipeline, profile)
     place(pipeline, profile)
     return pipeline
-
-
-def require_device(profile: Profile, name: str) -> None:
-    """Raise unless the profile's device is there."""
-    if profile.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError(
-            f"profile {name}: needs a CUDA GPU and there is none; use profile = cpu (small models only), or "
-            f"install a "
-            "PyTorch build with CUDA"
-        )
-    if profile.device == "cuda" and torch.cuda.device_count() < profile.gpus:
-        raise SettingsError(f"profile {name}: gpus = {profile.gpus}, but this machine has {torch.cuda.device_count()}")
-
-
-def optimise(pipeline: WanMemoryPipeline, profile: Profile) -> None:
-    """Set number formats, attention kernels and compilation of both experts."""
-    for transformer in filter(None, (pipeline.transformer, pipeline.transformer_2)):
-        transformer.requires_grad_(False)
-        if profile.attention != "native":
-            with quiet_libraries():
-                set_attention(transformer, profile.attention)
-        if profile.linear_fp8 != "none":
-            quantize_blocks(transformer, activations=profile.linear_fp8 == "weights_and_activations")
-        if profile.compile:
-            # Splitting a sequence over GPUs happens in hooks that are not part of the graph.
-            transformer.compile_repeated_blocks(fullgraph=profile.gpus == 1)
-    if profile.vae_tiling:
-        pipeline.vae.enable_tiling()
-
-
-def place(pipeline: WanMemoryPipeline, profile: Profile) -> None:
-    """Put the components where the profile wants them."""
-    device = torch.device(profile.device)
-    if device.type == "cuda":
-        # By number: with several GPUs each rank has its own.
-        device = torch.device("cuda", torch.cuda.current_device())
-    if profile.offload == "none":
-        pipeline.to(device)
-    elif profile.offload == "model":
-        pipeline.enable_model_cpu_offload(device=device)
-    else:
-        streams: dict[str, Any] = {"use_stream": True, "record_stream": True} if device.type == "cuda" else {}
-        pipeline.enable_group_offload(
-            device, offload_type="block_level", num_blocks_per_group=1, exclude_modules=["vae"], **streams
-        )
-        pipeline.vae.to(device)
 
 
 def _single_files(
@@ -149,19 +102,6 @@ def _single_files(
         raise SettingsError(f"expert_files: this model has {len(experts)} expert(s), {len(paths)} file(s) were given")
     dtype = getattr(torch, profile.dtype)
     return {name: load_expert(path, folder, name, dtype) for name, path in zip(experts, paths, strict=True)}
-
-
-def _load(folder: Path, profile: Profile, given: dict[str, Any]) -> WanMemoryPipeline:
-    dtypes = {"default": getattr(torch, profile.dtype), "vae": getattr(torch, profile.vae_dtype)}
-    try:
-        with quiet_libraries():
-            pipeline: WanMemoryPipeline = WanMemoryPipeline.from_pretrained(
-                folder, dtype=dtypes, local_files_only=True, **given
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def _apply_loras(pipeline: WanMemoryPipeline, loras: tuple[LoraChoice, ...], experts: int, merge: bool) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from storymem_backbones.wan.errors import ConditioningError
+from storymem_backbones.diffusion.errors import ConditioningError
 from storymem_backbones.wan.geometry import (
     MASK_CHANNELS,
     TEMPORAL_STRIDE,

@@ -5,19 +5,23 @@ measurements on one H200 (benchmarks/results) and are estimates. Loads no weight
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from storymem_backbones.diffusion.estimate import (
+    BYTES,
+    Estimate,
+    Work,
+    context_bytes,
+    denoising_seconds,
+    other_seconds,
+    placed,
+    wan_decoding_bytes,
+)
+from storymem_backbones.diffusion.profiles import Profile
 from storymem_backbones.wan.geometry import latent_frames
-from storymem_backbones.wan.profiles import Profile
 from storymem_backbones.wan.shot import Sampling
 
-GIB = 2**30
-_BYTES = {"bfloat16": 2, "float32": 4}
-_CONTEXT = 0.7 * GIB
 _LORA_RANK = 128
-# Per pixel, frame and squared base width; from a small VAE's seconds on a CPU.
-_VAE_OPERATIONS = 750
 
 A14B: dict[str, Any] = {
     "num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824, "num_layers": 40, "in_channels": 36,
@@ -28,38 +32,6 @@ UMT5_XXL: dict[str, Any] = {
     "relative_attention_num_buckets": 32,
 }  # fmt: skip
 WAN_VAE: dict[str, Any] = {"base_dim": 96, "parameters": 126_892_531}
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Size of one forward pass.
-
-    Attributes:
-        tokens: Patches of memory and video together.
-        flops: Floating-point operations of one forward pass of one expert, batch 1.
-    """
-
-    tokens: int
-    flops: float
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a shot takes.
-
-    Attributes:
-        gpu_bytes: Peak on one GPU (of host memory on a CPU).
-        host_bytes: Weights kept in host memory.
-        disk_bytes: Weights on disk.
-        seconds: For one shot, weights already loaded.
-        flops: For one shot.
-    """
-
-    gpu_bytes: float
-    host_bytes: float
-    disk_bytes: float
-    seconds: float
-    flops: float
 
 
 def transformer_parameters(config: Mapping[str, Any]) -> int:
@@ -134,22 +106,20 @@ def estimate_shot(
     batch = 2 if profile.batched_guidance else 1
     working = max(
         _denoising_bytes(transformer, work.tokens, profile) * batch / profile.gpus,
-        _decoding_bytes(configs["vae"], size, frames, profile),
+        wan_decoding_bytes(configs["vae"], size, frames, profile),
     )
-    gpu, host = _placed(profile, weights, block_parameters(transformer) * 2.0, experts)
-    context = _CONTEXT if profile.device == "cuda" else 0
+    gpu, host = placed(profile, weights, block_parameters(transformer) * 2.0, experts)
     return Estimate(
-        gpu_bytes=gpu + working + context,
+        gpu_bytes=gpu + working + context_bytes(profile),
         host_bytes=host,
         disk_bytes=_disk_bytes(configs, experts),
-        seconds=flops / (profile.tflops * 1e12 * profile.gpus**0.9)
-        + _other_seconds(profile, configs["vae"], size, frames),
+        seconds=denoising_seconds(profile, flops) + other_seconds(profile, configs["vae"], size, frames),
         flops=flops,
     )
 
 
 def _component_bytes(profile: Profile, configs: Mapping[str, Mapping[str, Any]], loras: int) -> dict[str, float]:
-    transformer, bytes_each = configs["transformer"], _BYTES[profile.dtype]
+    transformer, bytes_each = configs["transformer"], BYTES[profile.dtype]
     blocks = transformer["num_layers"] * block_parameters(transformer)
     rest = transformer_parameters(transformer) - blocks
     d, ffn = _width(transformer), transformer["ffn_dim"]
@@ -157,18 +127,8 @@ def _component_bytes(profile: Profile, configs: Mapping[str, Mapping[str, Any]],
     return {
         "expert": blocks * (1 if profile.linear_fp8 != "none" else bytes_each) + (rest + lora) * bytes_each,
         "text_encoder": text_encoder_parameters(configs["text_encoder"]) * bytes_each,
-        "vae": _vae_parameters(configs["vae"]) * _BYTES[profile.vae_dtype],
+        "vae": vae_parameters(configs["vae"]) * BYTES[profile.vae_dtype],
     }
-
-
-def _placed(profile: Profile, weights: dict[str, float], block: float, experts: int) -> tuple[float, float]:
-    everything = experts * weights["expert"] + weights["text_encoder"] + weights["vae"]
-    if profile.device == "cpu" or profile.offload == "none":
-        return everything, 0.0
-    if profile.offload == "model":
-        return max(weights.values()), everything
-    # Two blocks are on the GPU at a time, one in use and one on its way.
-    return 3 * block + weights["vae"], everything
 
 
 def _denoising_bytes(config: Mapping[str, Any], tokens: int, profile: Profile) -> float:
@@ -178,29 +138,17 @@ def _denoising_bytes(config: Mapping[str, Any], tokens: int, profile: Profile) -
     return float(tokens * (d * 22 + config["ffn_dim"] * 2 * wide))
 
 
-def _decoding_bytes(config: Mapping[str, Any], size: tuple[int, int], frames: int, profile: Profile) -> float:
-    pixels = min(size[0] * size[1], 256 * 256 * 2) if profile.vae_tiling else size[0] * size[1]
-    channels = 2 * int(config.get("base_dim", 96))
-    working = pixels * 4 * channels * 4 * _BYTES[profile.vae_dtype]
-    return float(working + 2 * size[0] * size[1] * frames * 3 * 4)
-
-
-def _other_seconds(profile: Profile, vae: Mapping[str, Any], size: tuple[int, int], frames: int) -> float:
-    """VAE (encoding and decoding one clip, counted from its width) and moving the experts."""
-    operations = _VAE_OPERATIONS * size[0] * size[1] * frames * int(vae.get("base_dim", 96)) ** 2
-    return operations / (profile.vae_tflops * 1e12) + (20.0 if profile.offload == "model" else 0.0)
-
-
 def _disk_bytes(configs: Mapping[str, Mapping[str, Any]], experts: int) -> float:
     # The published A14B experts and VAE are float32, the text encoder is bfloat16.
     return float(
         4 * experts * transformer_parameters(configs["transformer"])
         + 2 * text_encoder_parameters(configs["text_encoder"])
-        + 4 * _vae_parameters(configs["vae"])
+        + 4 * vae_parameters(configs["vae"])
     )
 
 
-def _vae_parameters(config: Mapping[str, Any]) -> int:
+def vae_parameters(config: Mapping[str, Any]) -> int:
+    """Parameters of Wan's VAE, scaled from its published size."""
     return int(config.get("parameters", WAN_VAE["parameters"] * (config.get("base_dim", 96) / 96) ** 2))
 
 

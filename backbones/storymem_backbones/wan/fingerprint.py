@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from storymem_backbones.wan.digest import file_digest, folder_digest
-from storymem_backbones.wan.errors import LoraError, WeightsError
+from storymem_backbones.diffusion.card import diffusers_version
+from storymem_backbones.diffusion.digest import file_digest, weights_identity
+from storymem_backbones.diffusion.errors import WeightsError
+from storymem_backbones.wan.errors import LoraError
 from storymem_backbones.wan.manifest import Manifest
 from storymem_backbones.wan.settings import ExpertFiles, LoraChoice, TextToVideo, WanSettings
 from storymem_backbones.wan.shot import Sampling
@@ -30,6 +32,7 @@ def picture_fingerprint(
     """
     content: dict[str, Any] = {
         "weights": weights_identity(settings.weights, settings.revision),
+        "diffusers": diffusers_version(),
         "expert_files": settings.expert_files and _expert_files(settings.expert_files),
         "loras": [_lora(lora) for lora in loras],
         "merged": settings.merge_loras and bool(loras),
@@ -52,12 +55,6 @@ def picture_fingerprint(
     if sampling.match_handover:  # likewise
         content["match_handover"] = True
     return json.dumps(content, sort_keys=True)
-
-
-def weights_identity(weights: str, revision: str | None) -> str:
-    """Content digest of a folder, or repository and commit."""
-    folder = Path(weights).expanduser()
-    return f"sha256:{folder_digest(folder)}" if folder.is_dir() else f"{weights}@{revision}"
 
 
 def _lora(lora: LoraChoice) -> dict[str, Any]:

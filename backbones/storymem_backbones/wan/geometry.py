@@ -6,7 +6,7 @@ Knows nothing about tensors or models, so settings and estimates can use it with
 import math
 
 from storymem.values.request import Mode, mode_of
-from storymem_backbones.wan.errors import GeometryError
+from storymem_backbones.diffusion.errors import GeometryError
 
 SPATIAL_STRIDE = 8
 TEMPORAL_STRIDE = 4

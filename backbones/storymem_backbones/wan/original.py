@@ -23,9 +23,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoTokenizer, UMT5Config, UMT5EncoderModel
 
-from storymem_backbones.wan.errors import WeightsError
-from storymem_backbones.wan.experts import fill, keep_precision
-from storymem_backbones.wan.quiet import quiet_libraries
+from storymem_backbones.diffusion.errors import WeightsError
+from storymem_backbones.diffusion.quiet import quiet_libraries
+from storymem_backbones.diffusion.single_file import fill, keep_precision
 from storymem_backbones.wan.sampler import M2V_BOUNDARY, T2V_BOUNDARY, m2v_scheduler
 
 EXPERTS = {"transformer": "high_noise_model", "transformer_2": "low_noise_model"}
@@ -101,7 +101,12 @@ def _convert_expert(source: Path, target: Path, dtype: torch.dtype) -> int:
             num_layers=original["num_layers"],
             eps=original["eps"],
         )
-    fill(model, keep_precision(convert_wan_transformer_to_diffusers(state), dtype), source)
+    fill(
+        model,
+        keep_precision(convert_wan_transformer_to_diffusers(state), dtype, WanTransformer3DModel),
+        source,
+        "Wan 2.2",
+    )
     model.save_pretrained(target, max_shard_size="10GB")
     return int(original["in_dim"])
 
@@ -111,7 +116,7 @@ def _convert_vae(source: Path, target: Path) -> None:
     base = state["encoder.conv1.weight"].shape[0]
     with torch.device("meta"):
         vae = AutoencoderKLWan(base_dim=base)
-    fill(vae, {k: v.float() for k, v in convert_wan_vae_to_diffusers(state).items()}, source)
+    fill(vae, {k: v.float() for k, v in convert_wan_vae_to_diffusers(state).items()}, source, "Wan 2.2")
     vae.save_pretrained(target)
 
 
@@ -134,7 +139,7 @@ def _convert_text_encoder(source: Path, target: Path, dtype: torch.dtype) -> Non
     tensors = {name: tensor.to(dtype) for name, tensor in state.items()}
     # The model has its token embeddings under two names.
     tensors["encoder.embed_tokens.weight"] = tensors["shared.weight"]
-    fill(model, tensors, source)
+    fill(model, tensors, source, "Wan 2.2")
     model.save_pretrained(target, max_shard_size="10GB")
 
 

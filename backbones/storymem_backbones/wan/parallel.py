@@ -22,7 +22,7 @@ import torch.distributed as dist
 from storymem.errors import SettingsError, StoryMemError
 from storymem.values.clip import Frames
 from storymem.values.request import ShotRequest
-from storymem_backbones.wan.errors import GenerationError
+from storymem_backbones.diffusion.errors import GenerationError
 from storymem_backbones.wan.shot import Sampling, StepCallback
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def parallelise(pipeline: "WanMemoryPipeline", ranks: int, device: str) -> None:
     """
     from diffusers import ContextParallelConfig
 
-    from storymem_backbones.wan.quiet import quiet_libraries
+    from storymem_backbones.diffusion.quiet import quiet_libraries
 
     for transformer in filter(None, (pipeline.transformer, pipeline.transformer_2)):
         heads = transformer.config.num_attention_heads

@@ -19,15 +19,16 @@ from torch import Tensor
 from storymem.values.clip import Frames
 from storymem.values.keyframe import Keyframe
 from storymem.values.request import Mode, ShotRequest
-from storymem_backbones.wan.caching import cache_config, steps_per_expert
+from storymem_backbones.diffusion.caching import cache_config
+from storymem_backbones.diffusion.errors import ConditioningError, GenerationError
+from storymem_backbones.diffusion.frames import to_frames, to_pixels
+from storymem_backbones.diffusion.settings import Caching
+from storymem_backbones.wan.caching import steps_per_expert
 from storymem_backbones.wan.colours import match_handover
 from storymem_backbones.wan.conditioning import build_conditioning, encode_memory
-from storymem_backbones.wan.errors import ConditioningError, GenerationError
-from storymem_backbones.wan.frames import to_frames, to_pixels
 from storymem_backbones.wan.geometry import LATENT_CHANNELS, legal_frames, legal_size
 from storymem_backbones.wan.positions import PAPER_SHIFT, Shift, install_memory_rope
 from storymem_backbones.wan.sampler import m2v_scheduler, uses_high_noise
-from storymem_backbones.wan.settings import Caching
 from storymem_backbones.wan.shot import Sampling, StepCallback, latent_shape
 
 Expert = Literal["high", "low"]

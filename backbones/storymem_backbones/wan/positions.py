@@ -12,7 +12,7 @@ from typing import Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from storymem_backbones.wan.errors import ConditioningError
+from storymem_backbones.diffusion.errors import ConditioningError
 
 Shift = int | Literal["contiguous"]
 PAPER_SHIFT = 5

@@ -11,7 +11,7 @@ import torch
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from numpy.typing import NDArray
 
-from storymem_backbones.wan.errors import GeometryError
+from storymem_backbones.diffusion.errors import GeometryError
 
 TRAIN_TIMESTEPS = 1000
 M2V_SHIFT = 4.0

@@ -1,18 +1,12 @@
 """Settings of the Wan backbone. Plain data: importing this module imports no torch."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from storymem.interfaces.plugin import NotInFingerprint, PluginSettings
-from storymem_backbones.wan.profiles import Profile, resolve_profile
+from storymem_backbones.diffusion.settings import Caching, DiffusionSettings
 from storymem_backbones.wan.weights import DEFAULT_WEIGHTS
-
-NEGATIVE_PROMPT = (
-    "blurry, low quality, overexposed, static picture, subtitles, watermark, deformed hands, extra fingers, "
-    "extra limbs, distorted face, duplicated people, cluttered background"
-)
 
 
 class LoraChoice(BaseModel):
@@ -77,32 +71,7 @@ class TextToVideo(BaseModel):
     boundary: float = Field(0.875, ge=0, le=1)
 
 
-class Caching(BaseModel):
-    """Skipping work between similar steps; faster, and another picture. Off by default.
-
-    Attributes:
-        method: "first_block" skips a step whose first block hardly changed; "taylorseer" predicts layers in
-            between full steps; "magcache" skips by measured magnitude ratios.
-        threshold: Of "first_block" and "magcache": higher is faster and less exact.
-        interval: Of "taylorseer": full steps are this far apart.
-        order: Of "taylorseer": order of the prediction.
-        first_steps: Steps at the start that are always made in full ("taylorseer").
-        ratios_high: Of "magcache": one ratio for each step of the high-noise expert.
-        ratios_low: The same of the low-noise expert.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["first_block", "taylorseer", "magcache"] = "first_block"
-    threshold: float = Field(0.05, gt=0)
-    interval: int = Field(4, ge=2)
-    order: int = Field(1, ge=0, le=3)
-    first_steps: int = Field(5, ge=1)
-    ratios_high: tuple[float, ...] = ()
-    ratios_low: tuple[float, ...] = ()
-
-
-class WanSettings(PluginSettings):
+class WanSettings(DiffusionSettings):
     """Settings of the Wan backbone; what is None is taken from the model folder (its own values, else Wan2.2-A14B's).
 
     Attributes:
@@ -131,12 +100,10 @@ class WanSettings(PluginSettings):
     """
 
     weights: str = DEFAULT_WEIGHTS
-    revision: str | None = None
     expert_files: ExpertFiles | None = None
     loras: tuple[LoraChoice, ...] = ()
     text_to_video: TextToVideo | None = None
     memory_shift: Annotated[int, Field(ge=1)] | Literal["contiguous"] | None = None
-    steps: int | None = Field(None, ge=1)
     flow_shift: float | None = Field(None, gt=0)
     boundary: float | None = Field(None, ge=0, le=1)
     guidance_high: float | None = Field(None, ge=1)
@@ -144,11 +111,8 @@ class WanSettings(PluginSettings):
     memory_guidance: float | None = Field(None, ge=1)
     opening_guidance: float | None = Field(None, ge=1)
     match_handover: bool | None = None
-    negative_prompt: str = NEGATIVE_PROMPT
     caching: Caching | None = None
     merge_loras: bool = False
-    profile: Annotated[str, NotInFingerprint()] = "80gb"
-    profile_changes: Annotated[dict[str, Any], NotInFingerprint()] = Field(default_factory=dict)
 
     @field_validator("loras")
     @classmethod
@@ -158,11 +122,3 @@ class WanSettings(PluginSettings):
         if twice:
             raise ValueError(f"two LoRAs are called {', '.join(twice)}; give each its own name")
         return loras
-
-    def resolved_profile(self) -> Profile:
-        """The profile with its changes.
-
-        Raises:
-            SettingsError: If the profile is unknown or a change is wrong.
-        """
-        return resolve_profile(self.profile, self.profile_changes)

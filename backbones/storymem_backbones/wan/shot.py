@@ -41,7 +41,7 @@ def clip_request(
     Raises:
         ConditioningError: A picture has another layout or type.
     """
-    from storymem_backbones.wan.frames import as_rgb
+    from storymem_backbones.diffusion.frames import as_rgb
 
     keyframes = tuple(Keyframe.of_picture(as_rgb(picture)) for picture in memory)
     handover = None if condition is None or not len(condition) else Handover(len(condition), frames=condition)

@@ -15,8 +15,8 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan.geometry import INPUT_CHANNELS, LATENT_CHANNELS
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.sampler import M2V_BOUNDARY, m2v_scheduler
 
 TEXT_WIDTH = 32
@@ -42,8 +42,8 @@ def _random_pipeline(experts: int, channels: int) -> DiffusionPipeline:
 
     return WanImageToVideoPipeline(
         tokenizer=byte_tokenizer(),
-        text_encoder=_text_encoder(),
-        vae=_vae(),
+        text_encoder=tiny_text_encoder(),
+        vae=tiny_vae(),
         scheduler=m2v_scheduler(4),
         transformer=_transformer(channels),
         transformer_2=_transformer(channels) if experts == 2 else None,
@@ -69,7 +69,8 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def _text_encoder() -> UMT5EncoderModel:
+def tiny_text_encoder() -> UMT5EncoderModel:
+    """A random UMT5 of two layers."""
     config = UMT5Config(
         vocab_size=259,
         d_model=TEXT_WIDTH,
@@ -85,7 +86,8 @@ def _text_encoder() -> UMT5EncoderModel:
     return UMT5EncoderModel(config).eval()
 
 
-def _vae() -> AutoencoderKLWan:
+def tiny_vae() -> AutoencoderKLWan:
+    """A random Wan VAE."""
     vae = AutoencoderKLWan(base_dim=4, z_dim=LATENT_CHANNELS, dim_mult=[1, 1, 1, 1], num_res_blocks=1)
     return vae.eval()
 

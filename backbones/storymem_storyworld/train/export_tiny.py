@@ -10,9 +10,9 @@ import torch
 from diffusers import AutoencoderKLWan, WanImageToVideoPipeline, WanTransformer3DModel
 from transformers import UMT5EncoderModel
 
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan.lora_file import LoraWeights, read_lora, write_lora
 from storymem_backbones.wan.manifest import Manifest, write_manifest
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.sampler import m2v_scheduler
 from storymem_storyworld.language.tokenizer import build_tokenizer, save_tokenizer
 

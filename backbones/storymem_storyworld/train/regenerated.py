@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.wan.manifest import read_manifest
 from storymem_backbones.wan.pipeline import WanMemoryPipeline
-from storymem_backbones.wan.quiet import quiet_libraries
 from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_storyworld.draw.render import as_bytes
 from storymem_storyworld.language.caption import canonical_caption

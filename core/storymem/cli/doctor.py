@@ -39,6 +39,7 @@ def doctor(
     host = PluginHost(plugin or [])
     settings = options.settings_from(host, config, assign, shortcuts).settings
     checks = [*_versions(host), *_codecs(), _gpu(), *_disk(), *_plugins(host), *_backbone(settings, host)]
+    checks.append(_placement(settings, host))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
@@ -129,3 +130,15 @@ def _backbone(settings: RunSettings, host: PluginHost) -> Iterator[Check]:
         yield from plugin.doctor()
     except StoryMemError as error:
         yield Check(f"backbone {choice.name}", False, str(error))
+
+
+def _placement(settings: RunSettings, host: PluginHost) -> Check:
+    from storymem.errors import StoryMemError
+    from storymem.interfaces import Check
+    from storymem.session import Session
+
+    try:
+        with Session(settings, plugins=host) as session:
+            return Check("workers", True, session.placement())
+    except StoryMemError as error:
+        return Check("workers", False, str(error))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storymem.cli import (
+    batch,
     cast,
     compare,
     convert,
@@ -49,6 +50,7 @@ for _command in (
     portraits.portraits,
     render.render,
     render.resume,
+    batch.batch,
     graph.graph,
     runs.status,
     runs.takes,

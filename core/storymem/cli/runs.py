@@ -45,12 +45,15 @@ def takes(run: options.Run, shot: options.Shot, as_json: options.Json = False) -
         print_json([{**take.to_json(), "current": current.get(shot) == take.number} for take in found])
         return
     for take in found:
-        marks = " ".join(
-            mark for mark, holds in (("current", current.get(shot) == take.number), ("pinned", take.pinned)) if holds
-        )
+        notes = take.request.get("notes", {})
+        marks = [
+            name for name, holds in (("current", current.get(shot) == take.number), ("pinned", take.pinned)) if holds
+        ]
+        marks += ["not reproducible"] if notes.get("reproducible") is False else []
+        marks += [f"cost {notes['cost']:g}"] if "cost" in notes else []
         echo(
             f"take {take.number:<3} seed {take.request['seed']:<20} {take.request['mode']:<6} {take.seconds:7.1f} s  "
-            f"{take.created}  {marks}"
+            f"{take.created}  {' '.join(marks)}"
         )
 
 

@@ -155,6 +155,8 @@ class ShotCommitter:
             "accepted": made.accepted,
             "mode": shot.mode,
             "backbone": self._backbone,
+            **({"sound": True} if made.sound else {}),
+            **({"notes": dict(made.notes)} if made.notes else {}),
         }
         return Take(
             shot=shot.spec.shot.id,

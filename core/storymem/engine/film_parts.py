@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from storymem.engine.plan import StoryPlan
 from storymem.film.film import FilmPart
+from storymem.film.sound import ShotSound
 from storymem.store.records import CurrentShot
 from storymem.store.runstore import RunStore
+from storymem.values.sound import samples_of
 
 
 def film_parts(plan: StoryPlan, store: RunStore) -> list[FilmPart | None]:
@@ -25,4 +27,5 @@ def _part(plan: StoryPlan, store: RunStore, index: int, current: CurrentShot | N
     if current is None or take is None:
         return None
     view, master, way = store.file_ref(current.view), store.file_ref(take.master), plan.specs[index].transition
-    return FilmPart(view, master, take.clip, take.frames, way.drop, way, way.overlap)
+    sound = ShotSound(master, samples_of(way.drop, take.fps)) if take.request.get("sound") else None
+    return FilmPart(view, master, take.clip, take.frames, way.drop, way, way.overlap, sound)

@@ -20,6 +20,7 @@ from storymem.errors import DamagedFile, SettingsError, ShotError, StoryMemError
 from storymem.film.film import FilmPart
 from storymem.interfaces import Finisher, Progress
 from storymem.keys import digest
+from storymem.media.sound import film_sound
 from storymem.media.video import LOSSLESS, Codec, count_frames, read_clip, viewing_codec, write_clip
 from storymem.store.finished import FinishedCopy, record_finished
 from storymem.store.objects import file_digest, verified
@@ -28,6 +29,7 @@ from storymem.store.runstore import RunStore
 from storymem.values.clip import Clip, VideoFormat
 from storymem.values.events import CopyFinished, Event, FinishingStarted, FinishingStep
 from storymem.values.files import FileRef
+from storymem.values.sound import Sound
 
 #: The part of the film at a position, None where no shot is there.
 PartAt = Callable[[int], FilmPart | None]
@@ -210,15 +212,15 @@ class Finishing:
         before = self._before(parts, index)
         part = parts[index]
         assert part is not None
-        clip = read_clip(verified(part.master), self._plan.fps)
-        clip = Clip(clip.frames[part.drop :], clip.fps)
+        taken = read_clip(verified(part.master), self._plan.fps).cut(part.drop)
+        clip = Clip(taken.frames, taken.fps)
         made: dict[int, Clip] = {}
         for number, finisher in enumerate(self._finishers[:until]):
             clip = self._apply(finisher, self._id(index), clip, before.get(number))
             if finisher.needs_previous:
                 made[number] = clip
         self._last = (index, made)
-        return clip
+        return _sounding(clip, taken.sound)
 
     def _before(self, parts: Sequence[FilmPart | None], index: int) -> Mapping[int, Clip]:
         """Return by finisher what it made of the shot before, for those that are shown it."""
@@ -264,6 +266,11 @@ class Finishing:
     def _file(self, key: str) -> FileRef | None:
         found = self._store.derived(key)
         return self._store.file_ref(found) if found else None
+
+
+def _sounding(clip: Clip, sound: Sound | None) -> Clip:
+    """Return a finished clip with the sound of its take, which no finisher is shown."""
+    return replace(clip, sound=film_sound(sound, len(clip), clip.fps)) if sound is not None else clip
 
 
 def _check_finished(who: str, given: Clip, made: object, wanted: VideoFormat) -> None:

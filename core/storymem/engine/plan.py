@@ -108,7 +108,7 @@ class Planner:
             _check_join(before, after)
             specs[index] = replace(before, tail=after.transition.handover)
         graph = build_graph(board, self._policy, [spec.transition.handover for spec in specs])
-        notices = tuple(filter(None, [self._policy.notice(board)]))
+        notices = tuple(filter(None, [self._policy.notice(board), graph.notice()]))
         return StoryPlan(board, graph, tuple(specs), size, self._capabilities.fps, notices)
 
     def _budget(self) -> int:
@@ -129,6 +129,7 @@ class Planner:
         request = self._request(board, shot, size)
         transition = self._transition(shot)
         _check_capabilities(self._capabilities, shot, transition, budget, request.frames)
+        _check_anchors(self._capabilities, shot, transition.handover, request.frames)
         return ShotSpec(shot, transition, budget, request)
 
     def _request(self, board: Storyboard, shot: BoardShot, size: tuple[int, int]) -> ShotRequest:
@@ -196,6 +197,22 @@ def _check_capabilities(
             f"shot {shot.id}: {frames} frames leave nothing after transition {name} drops {transition.drop} and "
             f"blends {transition.overlap}"
         )
+
+
+def _check_anchors(can: Capabilities, shot: BoardShot, handover: int, frames: int) -> None:
+    """Raise unless every anchor lies within the clip, after what is handed over, where the backbone can hold it."""
+    seen: set[int] = set()
+    for index, anchor in enumerate(shot.shot.anchors):
+        where = f"shot {shot.id}: anchors.{index}"
+        if not -frames <= anchor.frame < frames:
+            raise SettingsError(f"{where}: frame {anchor.frame}; the clip has {frames} frames")
+        frame = anchor.frame % frames
+        if frame in seen:
+            raise SettingsError(f"{where}: frame {anchor.frame} is anchored twice")
+        if frame < handover:
+            raise SettingsError(f"{where}: frame {anchor.frame} is handed over by the shot before; make it a cut")
+        can.check_anchor(frame, frames, where)
+        seen.add(frame)
 
 
 def _check_join(before: ShotSpec, after: ShotSpec) -> None:

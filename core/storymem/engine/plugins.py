@@ -75,6 +75,15 @@ class WorkerPlugins:
         filters = (*self.filters.values(), *self.judges.values())
         return self.selector.needs_encoder or any(f.needs_encoder for f in filters)
 
+    def fingerprints(self) -> dict[str, str]:
+        """Return what decides the results of each plugin, by name for messages."""
+        named: dict[str, Plugin[Any]] = {"backbone": self.backbone, "selector": self.selector}
+        named |= {f"filter {name}": f for name, f in self.filters.items()}
+        named |= {f"accept filter {name}": f for name, f in self.judges.items()}
+        if self.encoder is not None:
+            named["encoder"] = self.encoder
+        return {name: plugin.fingerprint() for name, plugin in named.items()}
+
     def close(self) -> None:
         """Release everything that was built here."""
         filters = (*self.filters.values(), *self.judges.values())
@@ -102,7 +111,7 @@ class WorkerConfig:
         host = host or PluginHost(self.plugin_files)
         settings, given = self.settings, self.instances
         # First: it decides what suits it, so what it lacks is the most useful complaint.
-        backbone = self.one(host, Kind.BACKBONE, "backbone", settings.backbone, Backbone)
+        backbone = self.one(host, Kind.BACKBONE, "backbone", self._spread(host), Backbone)
         encoder = None
         if settings.encoder is not None or "encoder" in given.one:
             encoder = self.one(host, Kind.ENCODER, "encoder", settings.encoder, ImageTextEncoder)
@@ -118,6 +127,16 @@ class WorkerConfig:
         for name, frame_filter in (*plugins.filters.items(), *plugins.judges.items()):
             require_encoder(f"filter {name}", frame_filter, encoder)
         return plugins
+
+    def _spread(self, host: PluginHost) -> PluginChoice:
+        """Return the chosen backbone, set to use ``gpus_per_shot`` GPUs."""
+        choice, gpus = self.settings.backbone, self.settings.gpus_per_shot
+        if gpus is None or "backbone" in self.instances.one:
+            return choice
+        cls = host.find(Kind.BACKBONE, choice.name).load()
+        if not issubclass(cls, Backbone):
+            return choice  # building it says what is wrong
+        return choice.model_copy(update={"settings": cls.spread(choice.settings, gpus)})
 
     def one(
         self, host: PluginHost, kind: Kind, key: str, choice: PluginChoice | None, interface: type[PluginT]

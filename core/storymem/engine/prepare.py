@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from storymem.engine.anchors import Anchors
 from storymem.engine.plan import ShotSpec, StoryPlan
 from storymem.engine.plugins import WorkerPlugins
 from storymem.engine.shot_keys import ShotKeys
@@ -16,6 +17,7 @@ from storymem.errors import DamagedFile, PluginError, RunStoreError
 from storymem.interfaces import Keyframe, MemoryPolicy, MemoryView
 from storymem.memory.memory import Memory
 from storymem.settings import RunSettings
+from storymem.store.folder import JOBS
 from storymem.store.records import Selection, Take
 from storymem.store.runstore import RunStore
 from storymem.values.request import Handover, ShotRequest
@@ -62,6 +64,7 @@ class ShotPreparer:
         policy: Decides what is recalled.
         memory: What earlier shots gave.
         store: What is there already.
+        anchors: Pictures that shots are anchored to.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class ShotPreparer:
         policy: MemoryPolicy[Any],
         memory: Memory,
         store: RunStore,
+        anchors: Anchors,
     ) -> None:
         self._plan = plan
         self._settings = settings
@@ -79,6 +83,7 @@ class ShotPreparer:
         self._policy = policy
         self._memory = memory
         self._store = store
+        self._anchors = anchors
         self.keys = ShotKeys.of(settings, plugins, policy)
 
     def prepare(self, position: int) -> PreparedShot:
@@ -91,8 +96,9 @@ class ShotPreparer:
         spec = self._plan.specs[position]
         view = self._memory.view(self._plan.graph.visible[position])
         recalled = self._recall(spec, view)
-        request = replace(spec.request, memory=recalled, handover=self._handover(spec))
-        key = self.keys.take(spec.request, recalled, request.handover)
+        anchors = self._anchors.of(spec)
+        request = replace(spec.request, memory=recalled, handover=self._handover(spec), anchors=anchors)
+        key = self.keys.take(request, recalled, request.handover)
         shot = PreparedShot(spec, request, view, key)
         take = self._store.usable_take(spec.shot.id, key)
         return shot if take is None else self._with_take(shot, take)
@@ -101,7 +107,7 @@ class ShotPreparer:
         """Return the work that is left."""
         spec, select = shot.spec, shot.selection is None
         return ShotTask(
-            request=shot.request,
+            request=replace(shot.request, jobs=self._store.folder / JOBS),
             ref=ShotRef(spec.shot.id, spec.shot.position, spec.shot.entities),
             folder=folder,
             source=self._clip_file(shot.take) if shot.take else None,

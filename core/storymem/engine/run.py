@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+from storymem.engine.anchors import Anchors, import_anchors
 from storymem.engine.cancel import CancelToken
 from storymem.engine.commit import ShotCommitter
 from storymem.engine.finishing import Finishing
@@ -15,11 +17,11 @@ from storymem.engine.plan import StoryPlan
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins
 from storymem.engine.prepare import ShotPreparer
 from storymem.engine.recovery import with_recovery
+from storymem.engine.running import TaskRunner
 from storymem.engine.schedule import Scheduler, Services, Tally
-from storymem.engine.worker import WorkerFactory
 from storymem.film.film import check_way, write_film
 from storymem.film.names import Publisher
-from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore
+from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore, WorkerRecipe
 from storymem.memory.library import CastLibrary
 from storymem.memory.memory import Memory
 from storymem.memory.references import import_references, imported_references
@@ -37,15 +39,19 @@ class RunPlugins:
         worker: What makes shots.
         policy: What is remembered and recalled.
         memory_store: Open for the run folder.
-        executor: Not started yet.
+        executor: Open.
+        recipe: Builds the workers that the executor runs.
         finishers: What makes finished copies, in order.
+        finishing: Held while they work: runs side by side share them, and they need not be made for that.
     """
 
     worker: WorkerPlugins
     policy: MemoryPolicy[Any]
     memory_store: MemoryStore[Any]
     executor: Executor[Any]
+    recipe: WorkerRecipe
     finishers: Sequence[Finisher[Any]] = ()
+    finishing: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,6 @@ class Run:
         cancel: CancelToken,
     ) -> None:
         self._plan = plan
-        self._config = config
         self._settings = config.settings
         self._plugins = plugins
         self._store = store
@@ -107,12 +112,7 @@ class Run:
         for notice in self._plan.notices:
             self._emit(Notice(text=notice))
         self._reconcile()
-        executor = self._plugins.executor
-        executor.start(WorkerFactory(self._config, self._plugins.worker), self._settings.workers)
-        try:
-            film = with_recovery(lambda: self._pass(folders), self._store, self._memory, self._emit)
-        finally:
-            executor.close()
+        film = with_recovery(lambda: self._pass(folders), self._store, self._memory, self._emit)
         return self._tally, film
 
     def _reconcile(self) -> None:
@@ -139,16 +139,20 @@ class Run:
             self._memory.add(key, keyframes, known)
         self._memory.give_references(key, [k.id for k in keyframes])
         self._memory.forget(self._plugins.memory_store.owners() - self._store.selections().keys())
-        self._scheduler().run()
+        pictures = import_anchors(script, self._plan.size, folders.base, self._store, folders.resumes)
+        self._scheduler(Anchors(self._plan, pictures, self._store)).run()
         return self._finish()
 
-    def _scheduler(self) -> Scheduler:
+    def _scheduler(self, anchors: Anchors) -> Scheduler:
         plugins, settings = self._plugins, self._settings
-        preparer = ShotPreparer(self._plan, settings, plugins.worker, plugins.policy, self._memory, self._store)
+        preparer = ShotPreparer(
+            self._plan, settings, plugins.worker, plugins.policy, self._memory, self._store, anchors
+        )
         backbone = settings.backbone.name
         committer = ShotCommitter(preparer.keys, plugins.policy, backbone, self._memory, self._store)
-        services = Services(preparer, committer, plugins.executor, self._store, self._publish)
-        return Scheduler(self._plan, services, self._emit, self._cancel, settings.shot_timeout, self._tally)
+        runner = TaskRunner(plugins.executor, plugins.recipe, self._emit, self._cancel, settings.shot_timeout)
+        services = Services(preparer, committer, runner, self._store, self._publish)
+        return Scheduler(self._plan, services, self._emit, self._cancel, settings.workers, self._tally)
 
     def _publish(self, shot: str, take: Take) -> None:
         del take
@@ -162,8 +166,9 @@ class Run:
     def _finish(self) -> tuple[Path, int] | None:
         store = self._store
         store.keep_only([shot.id for shot in self._plan.board])
-        for shot in self._finishing.make():
-            self._show(shot)
+        with self._plugins.finishing:
+            for shot in self._finishing.make():
+                self._show(shot)
         self._publisher.finish(store.current())
         if self._tally.done < len(self._plan.board):
             return None

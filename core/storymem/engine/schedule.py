@@ -7,9 +7,7 @@ sees is decided by the graph, and every take is found by the hash of what makes 
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +16,8 @@ from storymem.engine.cancel import CancelToken
 from storymem.engine.commit import ShotCommitter
 from storymem.engine.plan import StoryPlan
 from storymem.engine.prepare import PreparedShot, ShotPreparer
-from storymem.errors import Cancelled, DamagedFile, ShotError, StoryMemError
-from storymem.interfaces import Executor, Progress
+from storymem.engine.running import Ended, TaskRunner
+from storymem.errors import Cancelled, DamagedFile, MissingInput, ShotError, StoryMemError
 from storymem.store.records import Take
 from storymem.store.runstore import RunStore
 from storymem.values.events import (
@@ -30,12 +28,8 @@ from storymem.values.events import (
     ShotFailed,
     ShotFinished,
     ShotStarted,
-    ShotStep,
 )
 from storymem.values.work import ShotOutcome
-
-#: Longest wait between looks at cancellation and time limits, in seconds.
-_TICK = 0.2
 
 
 @dataclass(slots=True)
@@ -69,18 +63,6 @@ class Tally:
         return self.shots - self.done - len(self.failed)
 
 
-@dataclass(slots=True)
-class _Running:
-    prepared: PreparedShot
-    started: float
-    begun: bool = False  # it may still wait for its turn of the backbone
-    killed: bool = False
-
-    @property
-    def shot(self) -> str:
-        return self.prepared.spec.shot.id
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
     """What a pass works with.
@@ -88,14 +70,14 @@ class Services:
     Attributes:
         preparer: Says what is left to do for a shot.
         committer: Keeps what was done.
-        executor: A started executor.
+        runner: Has tasks made.
         store: For failures and temporary files.
         finished: Called with the shot id and take when a shot is finished.
     """
 
     preparer: ShotPreparer
     committer: ShotCommitter
-    executor: Executor
+    runner: TaskRunner[PreparedShot]
     store: RunStore
     finished: Callable[[str, Take], None]
 
@@ -108,7 +90,7 @@ class Scheduler:
         services: What prepares, makes and keeps it.
         emit: Receives every event, on this thread or, for steps, on the executor's.
         cancel: Stops the run between steps.
-        timeout: Seconds a shot may take; None for no limit.
+        workers: How many shots may be with the executor at once.
         tally: Filled in.
     """
 
@@ -118,23 +100,19 @@ class Scheduler:
         services: Services,
         emit: Callable[[Event], None],
         cancel: CancelToken,
-        timeout: float | None,
+        workers: int,
         tally: Tally,
     ) -> None:
         self._plan = plan
         self._with = services
         self._emit = emit
         self._cancel = cancel
-        self._timeout = timeout
+        self._workers = workers
         self._tally = tally
         self._remaining = plan.graph.remaining()
         self._waiting = {shot.position: plan.graph.digraph.in_degree(shot.id) for shot in plan.board}
         self._ready: list[tuple[int, int]] = []
-        self._running: dict[Future[ShotOutcome], _Running] = {}
-        self._abandoned = False
-        self._bug: BaseException | None = None  # what a receiver of events raised on an executor's thread
         self._damage: DamagedFile | None = None
-        self._alive = 0.0  # when a running shot last gave a sign of life
 
     def run(self) -> None:
         """Make every shot that can be made.
@@ -148,20 +126,16 @@ class Scheduler:
             if count == 0:
                 self._make_ready(position)
         try:
-            while (self._ready and not self._stopping) or self._running:
+            while (self._ready and not self._stopping) or len(self._with.runner):
                 self._start_ready()
                 self._collect()
-                self._raise_bug()
+                self._with.runner.raise_bug()
         except BaseException:
-            self._abandoned = True  # what still runs stops at its next step
+            self._with.runner.abandon()
             raise
         if self._damage is not None:
             raise self._damage
         self._cancel.check()
-
-    def _raise_bug(self) -> None:
-        if self._bug is not None:
-            raise self._bug
 
     @property
     def _stopping(self) -> bool:
@@ -170,7 +144,7 @@ class Scheduler:
     # -- starting -------------------------------------------------------------------------------------------
 
     def _start_ready(self) -> None:
-        while self._ready and not self._stopping and self._with.executor.room() > 0:
+        while self._ready and not self._stopping and len(self._with.runner) < self._workers:
             self._start(heapq.heappop(self._ready)[1])
 
     def _make_ready(self, position: int) -> None:
@@ -192,63 +166,52 @@ class Scheduler:
 
     def _submit(self, prepared: PreparedShot) -> None:
         request = prepared.request
-        self._emit(
-            ShotStarted(
-                shot=request.shot,
-                mode=prepared.mode,
-                recalled=tuple(keyframe.name for keyframe in request.memory),
-                handover=request.handover.count if request.handover else 0,
-                seed=request.seed,
-                understood=self._with.preparer.explain(prepared),
-            )
+        started = ShotStarted(
+            shot=request.shot,
+            mode=prepared.mode,
+            recalled=tuple(keyframe.name for keyframe in request.memory),
+            handover=request.handover.count if request.handover else 0,
+            seed=request.seed,
+            understood=self._with.preparer.explain(prepared),
         )
         task = self._with.preparer.task(prepared, self._with.store.temporary)
-        running = _Running(prepared, time.monotonic())
-        self._running[self._with.executor.submit(task, self._progress(running))] = running
-
-    def _progress(self, running: _Running) -> Progress:
-        def report(step: int, total: int) -> None:
-            self._cancel.check()
-            if running.killed or self._abandoned:
-                raise Cancelled(f"shot {running.shot}: was given up")
-            self._alive = time.monotonic()
-            if not running.begun:
-                running.begun, running.started = True, self._alive
-            try:
-                self._emit(ShotStep(shot=running.shot, step=step, total=total))
-            except BaseException as error:  # not the backbone's fault: carried past it to the caller
-                self._bug, self._abandoned = error, True
-                raise Cancelled(f"shot {running.shot}: an event could not be delivered") from error
-
-        return report
+        priority = float(self._remaining[prepared.spec.shot.position])
+        self._with.runner.submit(prepared, started, task, priority)
 
     # -- outcomes -------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        """Wait for a running shot; take in all that are finished."""
-        if not self._running:
-            return
-        finished, _ = wait(self._running, timeout=_TICK, return_when=FIRST_COMPLETED)
-        self._kill_overdue()
-        for future in sorted(finished, key=lambda f: self._running[f].prepared.spec.shot.position):
-            running = self._running.pop(future)
+        """Take in all shots that have ended."""
+        for ended in sorted(self._with.runner.wait(), key=lambda e: e.shot.spec.shot.position):
+            place = ended.shot.spec.shot
             try:
-                self._take_in(running, future.result())
+                self._take_in(ended)
             except DamagedFile as error:
                 self._damage = error
             except Cancelled:
                 pass  # the pass ends by itself once nothing is running
             except StoryMemError as error:
-                self._fail(running.prepared.spec.shot.position, error)
+                self._fail(place.position, error)
             finally:
-                self._clear(running.shot)
+                self._clear(place.id)
 
-    def _take_in(self, running: _Running, outcome: ShotOutcome) -> None:
-        kept = self._with.committer.commit(running.prepared, outcome)
+    def _outcome(self, ended: Ended[PreparedShot]) -> ShotOutcome:
+        """Return a task's outcome; raise its error."""
+        try:
+            return ended.future.result()
+        except DamagedFile as error:
+            if self._with.store.is_intact(error.digest):
+                # Nothing finished is dropped because a worker elsewhere cannot see it.
+                raise MissingInput(f"{error}; on this machine it is in order") from error
+            raise
+
+    def _take_in(self, ended: Ended[PreparedShot]) -> None:
+        prepared, outcome = ended.shot, self._outcome(ended)
+        kept = self._with.committer.commit(prepared, outcome)
         for refused in outcome.rejections:
             self._emit(
                 FrameRejected(
-                    shot=running.shot,
+                    shot=outcome.shot,
                     frame=refused.frame,
                     filter=refused.filter,
                     score=refused.score,
@@ -258,9 +221,9 @@ class Scheduler:
             )
         if outcome.error is not None:
             raise ShotError(outcome.error, outcome.details)
-        (self._tally.made if outcome.made else self._tally.updated).add(running.shot)
-        self._emit(KeyframesAdmitted(shot=running.shot, frames=kept.frames))
-        self._finish(running.prepared, kept.take, time.monotonic() - running.started)
+        (self._tally.made if outcome.made else self._tally.updated).add(outcome.shot)
+        self._emit(KeyframesAdmitted(shot=outcome.shot, frames=kept.frames))
+        self._finish(prepared, kept.take, ended.seconds)
 
     def _finish(self, prepared: PreparedShot, take: Take, seconds: float) -> None:
         shot = prepared.spec.shot.id
@@ -285,17 +248,6 @@ class Scheduler:
         self._emit(ShotFailed(shot=shot, error=message, details=error.details))
         for blocked in sorted(self._plan.graph.descendants(shot), key=lambda s: self._plan.board.shot(s).position):
             self._emit(ShotBlocked(shot=blocked, needs=shot))
-
-    def _kill_overdue(self) -> None:
-        if self._timeout is None:
-            return
-        for future, running in self._running.items():
-            # Waiting while others work is not hanging; waiting for one that hangs is.
-            since = running.started if running.begun else max(running.started, self._alive)
-            if not running.killed and not future.done() and time.monotonic() - since > self._timeout:
-                running.killed = True
-                why = f"shot {running.shot}: gave up after {self._timeout:g} s (shot_timeout)"
-                self._with.executor.kill(future, ShotError(why))
 
     def _clear(self, shot: str) -> None:
         """Remove what a shot left in the temporary folder: refused keyframes, or the files of a failed one."""

@@ -60,6 +60,7 @@ class ShotKeys:
 
     def take(self, request: ShotRequest, recalled: Sequence[Keyframe], handover: Handover | None) -> str:
         """Return the key of what the backbone makes."""
+        anchors = [[anchor.frame, anchor.source] for anchor in request.anchors]
         return digest(
             "take",
             {
@@ -69,6 +70,8 @@ class ShotKeys:
                 "handover": [handover.clip, handover.count] if handover else None,
                 "recalled": [k.id for k in recalled],
                 **readable(request),
+                # A shot without anchors keeps the key it had before there were any.
+                **({"anchors": anchors} if anchors else {}),
             },
         )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +19,22 @@ from numpy.typing import NDArray
 from storymem.engine.accept import AcceptGate, Judgement, attempt_seed
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins
 from storymem.errors import Cancelled, DamagedFile, PluginError, ShotError, StoryMemError
-from storymem.interfaces.backbone import Progress
+from storymem.interfaces.backbone import Capabilities, Progress
+from storymem.interfaces.executor import WorkerRecipe
 from storymem.interfaces.selection import ClipContext, FrameGate
+from storymem.keys import digest
 from storymem.media.images import write_png
 from storymem.media.video import LOSSLESS, MASTERS, Codec, read_clip, viewing_codec, write_clip
 from storymem.store.objects import file_digest, verified
 from storymem.values.clip import Clip
 from storymem.values.files import FileRef
 from storymem.values.keyframe import Keyframe
-from storymem.values.request import Handover, ShotRequest
+from storymem.values.picture import read_png
+from storymem.values.request import AnchorFrame, Handover, ShotRequest
 from storymem.values.work import ClipFile, MadeClip, Rejection, ShotOutcome, ShotTask
 
 
-class WorkerFactory:
+class WorkerFactory(WorkerRecipe):
     """Builds a :class:`Worker`: around the given plugins in this process, around new ones in any other.
 
     Args:
@@ -39,15 +46,41 @@ class WorkerFactory:
     def __init__(self, config: WorkerConfig, plugins: WorkerPlugins) -> None:
         self._config = config
         self._plugins: WorkerPlugins | None = plugins
+        self._fingerprints = plugins.fingerprints()
+        self.files = config.plugin_files
+        settings = config.settings.model_dump(mode="json")
+        # Objects cannot be compared by their content, and plugins built here live no longer than their session.
+        parts = {"settings": settings, "fingerprints": self._fingerprints, "session": uuid4().hex}
+        self.key = digest("worker", parts)
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_config": self._config, "_plugins": None}
+        return {**self.__dict__, "_plugins": None}
 
     def __call__(self) -> Worker:
-        """Build a worker."""
+        """Build a worker.
+
+        Raises:
+            PluginError: Built here, a plugin would give other results than the engine's own, as with other weights.
+        """
         if self._plugins is not None:
             return Worker(self._plugins, owns_plugins=False)
-        return Worker(self._config.build(), owns_plugins=True)
+        plugins = self._config.build()
+        here = plugins.fingerprints()
+        for name, expected in self._fingerprints.items():
+            if here.get(name) != expected:
+                plugins.close()
+                raise PluginError(
+                    f"{name}: on {platform.node()} it is not what it is on the engine's machine (other weights, or "
+                    f"another version): fingerprint {here.get(name)} there, {expected} here"
+                )
+        return Worker(plugins, owns_plugins=True)
+
+    def moved(self, files: Sequence[Path]) -> WorkerFactory:
+        """Return the same factory with its plugin files at other places."""
+        other = copy(self)
+        other._config = replace(self._config, plugin_files=tuple(files))
+        other.files = other._config.plugin_files
+        return other
 
 
 class Worker:
@@ -57,6 +90,24 @@ class Worker:
         self._plugins = plugins
         self._owns_plugins = owns_plugins
         self._turn = threading.Lock()
+
+    def load(self) -> None:
+        """Load the backbone's weights; returns at once if they are loaded, or while it is making a shot.
+
+        Raises:
+            StoryMemError: They cannot be loaded.
+        """
+        if self._turn.acquire(blocking=False):
+            backbone = self._plugins.backbone
+            try:
+                backbone.load()
+            except StoryMemError:
+                raise
+            except Exception as error:
+                what = f"backbone {type(backbone).__name__} cannot load its weights"
+                raise _failure(error, f"{what}: {type(error).__name__}: {error}") from error
+            finally:
+                self._turn.release()
 
     def close(self) -> None:
         """Release the plugins, unless they are shared with the engine."""
@@ -92,6 +143,7 @@ class Worker:
         codec = MASTERS[task.master]
         path = task.path(f"master{codec.suffix}")
         write_clip(path, clip, codec)
+        notes = clip.notes
         if task.master != "lossless":
             # Everything downstream works on what was kept, so that choosing again later sees the same pixels.
             clip = read_clip(path, clip.fps)
@@ -103,9 +155,11 @@ class Worker:
             height=clip.height,
             fps=clip.fps,
             seconds=seconds,
+            sound=clip.sound is not None,
             seed=seed,
             attempts=attempts,
             accepted=judgement.accepted,
+            notes=notes,
         )
         return clip, made, judgement.rejections
 
@@ -152,7 +206,7 @@ class Worker:
         except Exception as error:
             message = f"shot {shot}: backbone {name} failed: {type(error).__name__}: {error}"
             raise _failure(error, message) from error
-        _check_clip(shot, name, clip, request, backbone.capabilities().fps)
+        _check_clip(shot, name, clip, request, backbone.capabilities())
         return clip
 
     def _select(self, task: ShotTask, clip: Clip, outcome: ShotOutcome) -> ShotOutcome:
@@ -196,7 +250,7 @@ def _trace(error: Exception) -> str:
 def _write_view(task: ShotTask, clip: Clip) -> FileRef | None:
     if task.crf is None:
         return None
-    return _written(task, "view.mp4", Clip(clip.frames[task.first :], clip.fps), viewing_codec(task.crf))
+    return _written(task, "view.mp4", clip.cut(task.first), viewing_codec(task.crf))
 
 
 def _write_tail(task: ShotTask, clip: Clip) -> FileRef | None:
@@ -220,9 +274,18 @@ def _with_file(task: ShotTask, clip: Clip, candidate: Keyframe, gate: FrameGate)
 
 
 def _with_pixels(request: ShotRequest) -> ShotRequest:
-    """Return a request with the pixels of its memory and of the handed-over frames in memory."""
+    """Return a request with the pixels of its memory, anchors and handed-over frames in memory."""
     memory = tuple(keyframe.loaded() for keyframe in request.memory)
-    return replace(request, memory=memory, handover=_loaded(request.handover))
+    anchors = tuple(_anchor_loaded(anchor) for anchor in request.anchors)
+    return replace(request, memory=memory, handover=_loaded(request.handover), anchors=anchors)
+
+
+def _anchor_loaded(anchor: AnchorFrame) -> AnchorFrame:
+    if anchor.file is None:
+        return anchor
+    path = verified(anchor.file)
+    pixels = read_png(path) if anchor.clip_frame is None else read_clip(path, 1).frames[anchor.clip_frame]
+    return replace(anchor, pixels=pixels)
 
 
 def _loaded(handover: Handover | None) -> Handover | None:
@@ -236,14 +299,17 @@ def _load(source: ClipFile) -> Clip:
     return read_clip(verified(source.file), source.fps)
 
 
-def _check_clip(shot: str, name: str, clip: object, request: ShotRequest, fps: int) -> None:
+def _check_clip(shot: str, name: str, clip: object, request: ShotRequest, declared: Capabilities) -> None:
     if not isinstance(clip, Clip):
         raise ShotError(f"shot {shot}: backbone {name} returned {type(clip).__name__}, not a Clip")
     wanted = (request.frames, request.height, request.width, 3)
     if clip.frames.shape != wanted:
         raise ShotError(f"shot {shot}: backbone {name} returned frames of shape {clip.frames.shape}, not {wanted}")
-    if clip.fps != fps:
-        raise ShotError(f"shot {shot}: backbone {name} returned {clip.fps} frames per second, not {fps}")
+    if clip.fps != declared.fps:
+        raise ShotError(f"shot {shot}: backbone {name} returned {clip.fps} frames per second, not {declared.fps}")
+    if (clip.sound is not None) != declared.sound:
+        made, said = ("sound", "makes none") if clip.sound is not None else ("no sound", "makes some")
+        raise ShotError(f"shot {shot}: backbone {name} returned {made}; its capabilities say that it {said}")
 
 
 def _checked_candidates(candidates: object, context: ClipContext) -> list[Keyframe]:

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from storymem.errors import MediaError
-from storymem.media.video import count_frames, iter_frames, media_errors
+from storymem.media.files import media_errors
+from storymem.media.video import count_frames, iter_frames
 from storymem.values.clip import Clip, Frames
 
 #: Animated pictures, which Pillow reads and FFmpeg does not, or not with their timing.

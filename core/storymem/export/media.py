@@ -9,16 +9,19 @@ from pathlib import Path
 
 from storymem.errors import MediaError
 from storymem.film.names import shot_name
-from storymem.media.files import writing
-from storymem.media.video import Codec, VideoWriter, count_frames, iter_frames, media_errors
+from storymem.media.files import media_errors, writing
+from storymem.media.sound import read_sound
+from storymem.media.video import Codec, VideoWriter, count_frames, iter_frames
 from storymem.store.objects import verified
 from storymem.store.runstore import RunStore
 from storymem.values.timeline import Timeline, TimelineShot
 
+#: Whole numbers of 24 bits, which every editing program reads; 32-bit floats in MOV are not.
+_SOUND = "pcm_s24le"
 #: 4:2:2 with 10 bits, profile 3 (HQ).
-PRORES = Codec("prores_ks", "yuv422p10le", "mov", ".mov", (("profile", "3"), ("vendor", "apl0")))
+PRORES = Codec("prores_ks", "yuv422p10le", "mov", ".mov", (("profile", "3"), ("vendor", "apl0")), _SOUND)
 #: 4:2:2 with 8 bits.
-DNXHR = Codec("dnxhd", "yuv422p", "mov", ".mov", (("profile", "dnxhr_hq"),))
+DNXHR = Codec("dnxhd", "yuv422p", "mov", ".mov", (("profile", "dnxhr_hq"),), _SOUND)
 
 #: The smallest (width, height) that the encoder takes.
 DNXHR_LEAST = (256, 120)
@@ -84,7 +87,10 @@ def _check_size(kind: MediaKind, size: tuple[int, int]) -> None:
 
 
 def _encode(shot: TimelineShot, target: Path, codec: Codec, timeline: Timeline) -> None:
-    with media_errors(f"{target}: cannot write video"), VideoWriter(target, codec, *timeline.size, timeline.fps) as out:
+    sound = read_sound(shot.media)
+    blocks = None if sound is None else [sound.samples]
+    what, size = f"{target}: cannot write video", timeline.size
+    with media_errors(what), VideoWriter(target, codec, *size, timeline.fps, blocks) as out:
         out.write(iter_frames(shot.media))
     if (written := count_frames(target)) != shot.available:
         raise MediaError(f"{target}: has {written} frames, its master has {shot.available}; this is a bug")

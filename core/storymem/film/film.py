@@ -12,13 +12,16 @@ import numpy as np
 
 from storymem.errors import MediaError
 from storymem.film.names import FILM, has_content, in_the_way, is_there, make_way
+from storymem.film.sound import ShotSound, SoundPart, joined_sound
 from storymem.interfaces import Transition
 from storymem.keys import digest
-from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, media_errors, viewing_codec
+from storymem.media.files import media_errors
+from storymem.media.video import VideoWriter, count_frames, iter_frames, join_copies, viewing_codec
 from storymem.store.objects import file_digest, reading, sync_folder, verified
 from storymem.store.runstore import RunStore
 from storymem.values.clip import Frames
 from storymem.values.files import FileRef
+from storymem.values.sound import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,12 @@ class FilmPart:
     Attributes:
         view: Viewing copy, without dropped frames.
         master: All frames.
-        clip: Pixel hash.
+        clip: Content hash of the clip.
         frames: Number of frames in the master.
         drop: How many of them, at its start, stay out of the film.
         transition: The way into the shot.
         overlap: How many frames are blended with the shot before.
+        sound: Where its sound is; None for a silent shot.
     """
 
     view: FileRef
@@ -42,6 +46,7 @@ class FilmPart:
     drop: int
     transition: Transition[Any]
     overlap: int
+    sound: ShotSound | None = None
 
 
 def film_frames(parts: Sequence[FilmPart]) -> int:
@@ -76,10 +81,11 @@ def write_film(store: RunStore, parts: Sequence[FilmPart], fps: int, crf: int) -
         return path, expected, True
     check_way(store)
     temporary = store.temporary / FILM
+    sound = _sound(parts, fps)
     if any(part.overlap for part in parts[1:]):
-        _encode(temporary, parts, fps, crf)
+        _encode(temporary, parts, fps, crf, sound)
     else:
-        join_copies(temporary, [verified(part.view) for part in parts], fps)
+        join_copies(temporary, [verified(part.view) for part in parts], fps, sound)
     actual = count_frames(temporary)
     if actual != expected:
         raise MediaError(
@@ -103,10 +109,18 @@ def check_way(store: RunStore) -> None:
         raise in_the_way(store.folder / FILM)
 
 
-def _encode(path: Path, parts: Sequence[FilmPart], fps: int, crf: int) -> None:
+def _sound(parts: Sequence[FilmPart], fps: int) -> Iterator[Samples] | None:
+    """Return the sound of the film; None if no shot has any, so that the film has no sound track either."""
+    if all(part.sound is None for part in parts):
+        return None
+    return joined_sound([SoundPart(part.sound, part.frames - part.drop, part.overlap) for part in parts], fps)
+
+
+def _encode(path: Path, parts: Sequence[FilmPart], fps: int, crf: int, sound: Iterator[Samples] | None) -> None:
     first = next(iter_frames(verified(parts[0].master)))
     size = (first.shape[1], first.shape[0])
-    with media_errors(f"{path}: cannot write film"), VideoWriter(path, viewing_codec(crf), *size, fps) as writer:
+    what, codec = f"{path}: cannot write film", viewing_codec(crf)
+    with media_errors(what), VideoWriter(path, codec, *size, fps, sound) as writer:
         writer.write(_joined(parts))
 
 

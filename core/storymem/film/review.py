@@ -58,8 +58,7 @@ class FinishedFilm:
         return tuple(k for k in self._memory_store.of(found.key) if entity in k.entities)
 
     def _clip(self, take: Take, current: CurrentShot) -> Clip:
-        clip = read_clip(verified(self._store.file_ref(take.master)), take.fps)
-        return Clip(clip.frames[current.first :], clip.fps)
+        return read_clip(verified(self._store.file_ref(take.master)), take.fps).cut(current.first)
 
 
 def story_of(store: RunStore) -> StoryScript:

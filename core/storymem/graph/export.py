@@ -37,21 +37,21 @@ def to_json(graph: ShotGraph) -> str:
 
 
 def to_mermaid(graph: ShotGraph) -> str:
-    """Return a Mermaid flowchart; solid arrows continue, dotted arrows remember."""
+    """Return a Mermaid flowchart; solid arrows continue or anchor, dotted arrows remember."""
     lines = ["flowchart LR", f"  %% {MARK}"]
     lines += [f'  {_name(shot.id)}["{shot.id}"]' for shot in graph.board]
     for parent, child, kinds in _edges(graph):
-        arrow = "-->" if Edge.CONTINUES in kinds else "-.->"
+        arrow = "-->" if _is_solid(kinds) else "-.->"
         lines.append(f"  {_name(parent)} {arrow} {_name(child)}")
     return "\n".join(lines) + "\n"
 
 
 def to_dot(graph: ShotGraph) -> str:
-    """Return Graphviz DOT; solid edges continue, dashed edges remember."""
+    """Return Graphviz DOT; solid edges continue or anchor, dashed edges remember."""
     lines = ["digraph story {", f"  // {MARK}", "  rankdir=LR; node [shape=box];"]
     lines += [f'  "{shot.id}" [tooltip={_dot_text(shot.prompt)}];' for shot in graph.board]
     for parent, child, kinds in _edges(graph):
-        style = "solid" if Edge.CONTINUES in kinds else "dashed"
+        style = "solid" if _is_solid(kinds) else "dashed"
         lines.append(f'  "{parent}" -> "{child}" [style={style}, label="{"+".join(kinds)}"];')
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -61,7 +61,7 @@ def to_svg(graph: ShotGraph) -> str:
     places = _places(graph)
     width = (max(column for column, _ in places.values()) + 1) * _COLUMN + 2 * _MARGIN
     height = (max(row for _, row in places.values()) + 1) * _ROW + 2 * _MARGIN
-    body = [_svg_edge(places[a], places[b], Edge.CONTINUES in kinds) for a, b, kinds in _edges(graph)]
+    body = [_svg_edge(places[a], places[b], _is_solid(kinds)) for a, b, kinds in _edges(graph)]
     critical = set(graph.critical_path())
     for shot in graph.board:
         body.append(_svg_node(places[shot.id], shot.id, shot.prompt, shot.id in critical))
@@ -87,6 +87,10 @@ def _edges(graph: ShotGraph) -> list[tuple[str, str, list[str]]]:
         for shot in graph.board
         for parent in graph.parents(shot.id)
     ]
+
+
+def _is_solid(kinds: Sequence[str]) -> bool:
+    return Edge.CONTINUES in kinds or Edge.ANCHORS in kinds
 
 
 def _runs(positions: Sequence[int]) -> list[tuple[int, int]]:
@@ -116,7 +120,7 @@ def _places(graph: ShotGraph) -> dict[str, tuple[int, int]]:
     columns: dict[str, int] = {}
     used: dict[int, int] = {}
     places: dict[str, tuple[int, int]] = {}
-    for shot in graph.board:
+    for shot in (graph.board.shots[position] for position in graph.order):
         column = 1 + max((columns[p] for p in graph.parents(shot.id)), default=-1)
         columns[shot.id] = column
         places[shot.id] = (column, used.get(column, 0))

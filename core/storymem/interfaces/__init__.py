@@ -3,7 +3,7 @@
 Frames are uint8 RGB arrays (T, H, W, 3); no interface mentions torch.
 """
 
-from storymem.interfaces.backbone import Backbone, Capabilities, Progress
+from storymem.interfaces.backbone import Backbone, Capabilities, Progress, Requirements
 from storymem.interfaces.encoder import (
     Box,
     Detector,
@@ -18,7 +18,14 @@ from storymem.interfaces.encoder import (
     VideoTextEncoder,
 )
 from storymem.interfaces.events import EventSink
-from storymem.interfaces.executor import Executor, ShotWorker
+from storymem.interfaces.executor import (
+    Executor,
+    ShotWorker,
+    TaskListener,
+    TaskState,
+    TaskStatus,
+    WorkerRecipe,
+)
 from storymem.interfaces.exporter import Exporter
 from storymem.interfaces.finisher import Finisher
 from storymem.interfaces.format import ScriptFormat
@@ -48,10 +55,11 @@ from storymem.interfaces.plugin import (
 from storymem.interfaces.selection import ClipContext, FrameFilter, FrameGate, KeyframeSelector, Verdict
 from storymem.interfaces.transition import Transition
 from storymem.values.keyframe import QUALITY_SCORES, Keyframe
-from storymem.values.request import Handover, Mode, ShotRequest, Subject
+from storymem.values.request import AnchorFrame, Handover, Mode, ShotRequest, Subject
 from storymem.values.work import Rejection, ShotOutcome, ShotTask
 
 __all__ = [
+    "AnchorFrame",
     "QUALITY_SCORES",
     "Backbone",
     "Box",
@@ -98,6 +106,7 @@ __all__ = [
     "PluginSettings",
     "Progress",
     "Rejection",
+    "Requirements",
     "Scope",
     "ScriptFormat",
     "ScriptPlanner",
@@ -106,7 +115,11 @@ __all__ = [
     "ShotTask",
     "ShotWorker",
     "Subject",
+    "TaskListener",
+    "TaskState",
+    "TaskStatus",
     "Transition",
     "Verdict",
+    "WorkerRecipe",
     "VideoTextEncoder",
 ]

@@ -7,8 +7,9 @@ folders: what it needs of them is in the request.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from storymem.errors import SettingsError
 from storymem.interfaces.plugin import Plugin, SettingsT
@@ -35,7 +36,9 @@ class Capabilities:
         least_frames: Fewest frames of a clip.
         most_frames: Most frames of a clip; None for no limit of the model's own.
         handovers: Numbers of frames that a previous shot may hand over, besides none at all.
+        anchors: Frames at which a clip can be made to show a given picture; negative ones count from the end.
         concurrent: Whether ``generate`` may run in several threads at once.
+        sound: Whether every clip has sound, see :class:`storymem.values.clip.Clip`; False for clips that have none.
     """
 
     modes: frozenset[Mode]
@@ -49,7 +52,9 @@ class Capabilities:
     least_frames: int = 1
     most_frames: int | None = None
     handovers: frozenset[int] = frozenset({1, 2, 3, 4, 5})
+    anchors: frozenset[int] = frozenset()
     concurrent: bool = False
+    sound: bool = False
 
     def check_size(self, width: int, height: int) -> None:
         """Raise :class:`SettingsError`, naming the nearest legal size, unless the size is legal."""
@@ -86,6 +91,28 @@ class Capabilities:
             allowed = ", ".join(map(str, sorted(self.handovers))) or "none"
             raise SettingsError(f"{where} hands over {count} frames; the backbone takes {allowed}")
 
+    def check_anchor(self, frame: int, frames: int, where: str) -> None:
+        """Raise :class:`SettingsError` unless a clip of ``frames`` frames can show a given picture at ``frame``."""
+        held = {position % frames for position in self.anchors if -frames <= position < frames}
+        if frame in held:
+            return
+        allowed = ", ".join(str(position) for position in sorted(self.anchors, key=lambda p: (p < 0, p)))
+        what = f"it holds frames {allowed}" if allowed else "it holds none; drop the anchor"
+        raise SettingsError(f"{where}: the backbone cannot hold a picture at frame {frame}; {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What one worker needs of its machine.
+
+    Attributes:
+        gpus: GPUs that it uses for itself.
+        memory: Host memory that loading takes, in bytes; 0 where it does not matter.
+    """
+
+    gpus: int = 0
+    memory: int = 0
+
 
 class Backbone(Plugin[SettingsT]):
     """Makes the clip of one shot."""
@@ -101,6 +128,24 @@ class Backbone(Plugin[SettingsT]):
         """Return in a few words what the backbone makes of a text, for the user; empty if it has nothing to say."""
         return ""
 
+    @classmethod
+    def spread(cls, settings: Mapping[str, Any], gpus: int) -> Mapping[str, Any]:
+        """Return settings under which ``gpus`` GPUs make one shot together (setting ``gpus_per_shot``).
+
+        Raises:
+            SettingsError: It cannot.
+        """
+        raise SettingsError(
+            f"gpus_per_shot: {gpus}; backbone {cls.__name__} does not spread a shot over GPUs; unset it"
+        )
+
+    def requirements(self) -> Requirements:
+        """Return what a worker with this backbone needs, without loading weights; nothing by default."""
+        return Requirements()
+
+    def load(self) -> None:
+        """Load the weights ahead of the first shot. Does nothing by default: ``generate`` loads what it needs."""
+
     @abstractmethod
     def generate(self, request: ShotRequest, progress: Progress) -> Clip:
         """Make the clip.
@@ -110,7 +155,8 @@ class Backbone(Plugin[SettingsT]):
             progress: To be called between steps as ``progress(step, total)``; it raises to cancel.
 
         Returns:
-            A clip of exactly ``request.frames`` frames of ``request.height`` x ``request.width``.
+            A clip of exactly ``request.frames`` frames of ``request.height`` x ``request.width``, with sound exactly
+            if the capabilities say so.
 
         Raises:
             StoryMemError: The shot cannot be made; one line that says why and what to do.

@@ -14,7 +14,10 @@ from storymem.values.clip import Clip, VideoFormat
 
 
 class Finisher(Plugin[SettingsT]):
-    """Makes a shot better to look at: larger, smoother, of steadier colour."""
+    """Makes a shot better to look at: larger, smoother, of steadier colour.
+
+    It is shown pictures alone; the sound of a shot, if it has any, is in the film as it was made.
+    """
 
     #: Whether ``finish`` is shown the shot before, where this one continues it. Such a finisher is best placed early:
     #: changing one shot takes it and those before it through the chain of shots again.

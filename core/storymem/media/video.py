@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +15,11 @@ from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
-from storymem.errors import MediaError, os_error
+from storymem.errors import MediaError
+from storymem.media.files import media_errors
+from storymem.media.sound import SoundTrack, film_sound, read_sound
 from storymem.values.clip import Clip, Frames
+from storymem.values.sound import Samples
 
 if TYPE_CHECKING:
     import av
@@ -41,6 +43,7 @@ class Codec:
         container: FFmpeg muxer.
         suffix: File suffix.
         options: Encoder options.
+        sound: FFmpeg encoder of the sound, where there is any.
     """
 
     encoder: str
@@ -48,12 +51,17 @@ class Codec:
     container: str
     suffix: str
     options: tuple[tuple[str, str], ...]
+    sound: str = "aac"
 
 
-#: Bit-exact RGB.
-LOSSLESS = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("qp", "0"), ("preset", "ultrafast")))
-#: RGB without chroma subsampling, about 45 dB.
-SMALL = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("crf", "12"), ("preset", "veryfast"), _NO_TREE))
+#: Floats as they are in memory: 384 kB a second, little beside lossless pictures.
+_EXACT_SOUND = "pcm_f32le"
+#: Bit-exact RGB, bit-exact sound.
+LOSSLESS = Codec("libx264rgb", "rgb24", "matroska", ".mkv", (("qp", "0"), ("preset", "ultrafast")), _EXACT_SOUND)
+#: RGB without chroma subsampling, about 45 dB; bit-exact sound.
+SMALL = Codec(
+    "libx264rgb", "rgb24", "matroska", ".mkv", (("crf", "12"), ("preset", "veryfast"), _NO_TREE), _EXACT_SOUND
+)
 MASTERS = {"lossless": LOSSLESS, "small": SMALL}
 
 
@@ -64,23 +72,23 @@ def viewing_codec(crf: int) -> Codec:
     return Codec("libx264", "yuv420p", "mp4", ".mp4", options)
 
 
-@contextmanager
-def media_errors(what: str) -> Iterator[None]:
-    """Turn what PyAV and the file system raise into :class:`MediaError`, ``what`` in front."""
-    import av
-
-    try:
-        yield
-    except (OSError, ValueError, IndexError, av.FFmpegError) as error:
-        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
-            raise os_error(what, error, MediaError) from error
-        raise MediaError(f"{what}: {error}") from error
-
-
 class VideoWriter:
-    """Writes frames to one file; use as a context manager. On an error the partial file is left to the caller."""
+    """Writes frames, and sound beside them, to one file; use as a context manager.
 
-    def __init__(self, path: Path, codec: Codec, width: int, height: int, fps: int) -> None:
+    On an error the partial file is left to the caller.
+
+    Args:
+        path: The file.
+        codec: How it is encoded.
+        width: Pixels.
+        height: Pixels.
+        fps: Frames per second.
+        sound: 48 kHz stereo in blocks, at least as long as the frames that will be written; None for a silent file.
+    """
+
+    def __init__(
+        self, path: Path, codec: Codec, width: int, height: int, fps: int, sound: Iterable[Samples] | None = None
+    ) -> None:
         import av
 
         self._codec = codec
@@ -100,6 +108,7 @@ class VideoWriter:
             context.color_primaries = context.color_trc = context.colorspace = _BT709
             context.color_range = _LIMITED_RANGE
         self._stream = stream
+        self._sound = None if sound is None else SoundTrack(self._container, codec.sound, sound, fps)
         self._count = 0
 
     def __enter__(self) -> VideoWriter:
@@ -109,6 +118,8 @@ class VideoWriter:
         try:
             if error is None:
                 self._container.mux(self._stream.encode(None))
+                if self._sound is not None:
+                    self._sound.finish()
                 self._container.close()
                 self._file.flush()
                 os.fsync(self._file.fileno())
@@ -123,6 +134,8 @@ class VideoWriter:
             picture.time_base = self._stream.codec_context.time_base
             self._count += 1
             self._container.mux(self._stream.encode(picture))
+            if self._sound is not None:
+                self._sound.reach(self._count)
 
 
 def _video_frame(frame: Frames, pixel_format: str) -> av.VideoFrame:
@@ -135,13 +148,14 @@ def _video_frame(frame: Frames, pixel_format: str) -> av.VideoFrame:
 
 
 def write_clip(path: Path, clip: Clip, codec: Codec) -> None:
-    """Write a clip to ``path`` and flush it to the disk.
+    """Write a clip, with its sound if it has any, to ``path`` and flush it to the disk.
 
     Raises:
         MediaError: Disk full, no such encoder, or another reason the file cannot be written.
     """
     what, size = f"{path}: cannot write video", (clip.width, clip.height)
-    with media_errors(what), VideoWriter(path, codec, *size, clip.fps) as writer:
+    sound = None if clip.sound is None else [clip.sound.samples]
+    with media_errors(what), VideoWriter(path, codec, *size, clip.fps, sound) as writer:
         writer.write(clip.frames)
 
 
@@ -157,15 +171,27 @@ def iter_frames(path: Path) -> Iterator[Frames]:
 
 
 def read_clip(path: Path, fps: int) -> Clip:
-    """Read all frames of a video file."""
+    """Read all frames of a video file, and its sound if it has any.
+
+    The sound of a master comes back bit for bit; that of other files, whose encoders begin and end it a little off,
+    is cut or filled with silence to the length of the frames.
+    """
     frames = list(iter_frames(path))
     if not frames:
         raise MediaError(f"{path}: has no frames")
-    return Clip(np.stack(frames), fps)
+    sound = read_sound(path)
+    return Clip(np.stack(frames), fps, None if sound is None else film_sound(sound, len(frames), fps))
 
 
-def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
-    """Join viewing copies of equal size and codec without re-encoding.
+def join_copies(path: Path, parts: Sequence[Path], fps: int, sound: Iterable[Samples] | None = None) -> int:
+    """Join viewing copies of equal size and codec without re-encoding their pictures.
+
+    Args:
+        path: The film.
+        parts: Viewing copies; their own sound is not used, since that of separately encoded copies does not join
+            without gaps.
+        fps: Frames per second.
+        sound: The film's sound, 48 kHz stereo in blocks; None for a silent film.
 
     Returns:
         The number of frames written.
@@ -177,13 +203,16 @@ def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
 
     with media_errors(f"{path}: cannot join shots"), path.open("wb") as file:
         out = av.open(file, "w", format="mp4", container_options={"fflags": "+bitexact"})
-        stream = None
+        stream, track = None, None
         count = 0
         for part in parts:
             with part.open("rb") as copy, av.open(copy, "r") as source:
                 if stream is None:
                     stream = out.add_stream_from_template(source.streams.video[0])
-                count += _copy_packets(source, out, stream, count, fps)
+                    track = None if sound is None else SoundTrack(out, "aac", sound, fps)
+                count += _copy_packets(source, out, stream, track, count, fps)
+        if track is not None:
+            track.finish()
         out.close()
         file.flush()
         os.fsync(file.fileno())
@@ -191,7 +220,12 @@ def join_copies(path: Path, parts: Sequence[Path], fps: int) -> int:
 
 
 def _copy_packets(
-    source: av.container.InputContainer, out: OutputContainer, stream: av.VideoStream, start: int, fps: int
+    source: av.container.InputContainer,
+    out: OutputContainer,
+    stream: av.VideoStream,
+    track: SoundTrack | None,
+    start: int,
+    fps: int,
 ) -> int:
     count = 0
     for packet in source.demux(video=0):
@@ -202,6 +236,8 @@ def _copy_packets(
             packet.duration = 1
             out.mux(packet)
             count += 1
+            if track is not None:
+                track.reach(start + count)
     return count
 
 

@@ -39,6 +39,7 @@ def lint(
     """
     story = [*rules.references(script, budget, base), *rules.names(script), *rules.recurrence(script)]
     shots = [
+        *rules.anchors(script, base),
         *rules.lengths(script, token_counter),
         *rules.looks(script, token_counter),
         *rules.listings(script),

@@ -19,16 +19,25 @@ def reference_path(base: Path, entity: str, reference: str) -> Path:
     Raises:
         ScriptError: It is absolute, leaves the script's folder, or does not exist.
     """
+    return _picture_path(base, f"entity {entity!r}: reference", reference)
+
+
+def anchor_path(base: Path, shot: str, image: str) -> Path:
+    """Return the file of a shot's anchor image; arguments and errors are those of :func:`reference_path`."""
+    return _picture_path(base, f"shot {shot}: anchor", image)
+
+
+def _picture_path(base: Path, where: str, name: str) -> Path:
     try:
         root = base.resolve()
-        path = find_file(root, reference)
+        path = find_file(root, name)
         there = path.is_file()
     except (OSError, ValueError, RuntimeError):  # a loop of links is a RuntimeError to pathlib
-        raise ScriptError(f"entity {entity!r}: reference {reference[:80]!r} is no file name") from None
-    if Path(reference).is_absolute() or not path.is_relative_to(root):
-        raise ScriptError(f"entity {entity!r}: reference {reference!r} must stay inside the script's folder, {base}")
+        raise ScriptError(f"{where} {name[:80]!r} is no file name") from None
+    if Path(name).is_absolute() or not path.is_relative_to(root):
+        raise ScriptError(f"{where} {name!r} must stay inside the script's folder, {base}")
     if not there:
-        raise ScriptError(f"entity {entity!r}: reference image {path} does not exist")
+        raise ScriptError(f"{where} image {path} does not exist")
     return path
 
 
@@ -65,12 +74,15 @@ def reference_name(base: Path, entity: str, picture: Path, what: str = "referenc
     Raises:
         ScriptError: It does not lie below ``base``.
     """
+    return picture_name(base, f"entity {entity!r}: {what}", picture)
+
+
+def picture_name(base: Path, where: str, picture: Path) -> str:
+    """Return how a script in the folder ``base`` names a picture; ``where`` begins the :class:`ScriptError`."""
     try:
         root, file = base.resolve(), picture.resolve()
     except (OSError, RuntimeError):
-        raise ScriptError(f"entity {entity!r}: {what} {picture} cannot be found: its path is a loop of links") from None
+        raise ScriptError(f"{where} {picture} cannot be found: its path is a loop of links") from None
     if not file.is_relative_to(root):
-        raise ScriptError(
-            f"entity {entity!r}: {what} {picture} must lie below {base}, where the script goes; copy it there"
-        )
+        raise ScriptError(f"{where} {picture} must lie below {base}, where the script goes; copy it there")
     return file.relative_to(root).as_posix()

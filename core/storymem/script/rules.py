@@ -13,7 +13,7 @@ from storymem.script.edits import AddLook, DropEntity, ListEntity, MakeCut
 from storymem.script.findings import Finding, Severity
 from storymem.script.framing import told_content
 from storymem.script.mentions import TokenCounter, mentions, missing_looks, negated, with_look
-from storymem.script.references import reference_path
+from storymem.script.references import anchor_path, reference_path
 from storymem.script.speech import spoken_seconds
 from storymem.script.unfilmable import UNFILMABLE
 from storymem.values.script import Entity, EntityKind, Shot, StoryScript
@@ -49,6 +49,28 @@ def references(script: StoryScript, budget: int, base: Path | None) -> Iterator[
     if count > budget:
         reason = f"{count} reference images, but a shot recalls at most {budget} keyframes"
         yield Finding("", "references-crowd", Severity.WARNING, reason, "keep one picture of each entity")
+
+
+def anchors(script: StoryScript, base: Path | None) -> Iterator[Finding]:
+    """``anchor-missing`` and ``anchor-unknown``: pictures or shots that are not there."""
+    ids = {shot_id for shot_id, _ in all_shots(script)}
+    for shot_id, shot in all_shots(script):
+        for anchor in shot.anchors:
+            if anchor.shot == shot_id or (anchor.shot and anchor.shot not in ids):
+                reason = (
+                    f"is anchored to shot {anchor.shot}, which is {'itself' if anchor.shot in ids else 'not there'}"
+                )
+                yield Finding(shot_id, "anchor-unknown", Severity.ERROR, reason, "name another shot of the story")
+            elif anchor.image and base and (reason := _missing_anchor(base, shot_id, anchor.image)):
+                yield Finding(shot_id, "anchor-missing", Severity.ERROR, reason, "add the file or drop the anchor")
+
+
+def _missing_anchor(base: Path, shot_id: str, image: str) -> str:
+    try:
+        anchor_path(base, shot_id, image)
+    except ScriptError as error:
+        return str(error)
+    return ""
 
 
 def names(script: StoryScript) -> Iterator[Finding]:

@@ -20,9 +20,10 @@ from storymem.script.edits import with_ids
 from storymem.script.keeping import edited_yaml
 from storymem.script.loader import parse_script
 from storymem.script.parsing import read_data
-from storymem.script.references import reference_name, reference_path
+from storymem.script.references import anchor_path, picture_name, reference_name, reference_path
 from storymem.script.revision import ScriptReviser
-from storymem.values.script import Entity, StoryScript
+from storymem.values.script import Anchor, Entity, StoryScript
+from storymem.values.storyboard import Storyboard
 
 MAX_BRIEF = 2_000_000  #: characters; a long novel
 MAX_PLANNED_SHOTS = 2_000
@@ -129,7 +130,12 @@ def rebased(script: StoryScript, old: Path, new: Path) -> StoryScript:
         ScriptError: A picture is missing, or does not lie below ``new``.
     """
     entities = tuple(_rebased_entity(entity, old, new) for entity in script.entities)
-    return script.model_copy(update={"entities": entities})
+    moved = script.model_copy(update={"entities": entities})
+    for shot in Storyboard(script):
+        if any(anchor.image for anchor in shot.shot.anchors):
+            anchors = tuple(_rebased_anchor(shot.id, anchor, old, new) for anchor in shot.shot.anchors)
+            moved = moved.with_shot(shot.id, anchors=anchors)
+    return moved
 
 
 def read_cast(path: Path, folder: Path, host: PluginHost) -> tuple[Entity, ...]:
@@ -150,6 +156,13 @@ def read_cast(path: Path, folder: Path, host: PluginHost) -> tuple[Entity, ...]:
     if not script.entities:
         raise ScriptError(f"{path}: has no entities; list them under the key entities")
     return rebased(script, path.parent, folder).entities
+
+
+def _rebased_anchor(shot: str, anchor: Anchor, old: Path, new: Path) -> Anchor:
+    if not anchor.image:
+        return anchor
+    name = picture_name(new, f"shot {shot}: anchor image", anchor_path(old, shot, anchor.image))
+    return anchor.model_copy(update={"image": name})
 
 
 def _rebased_entity(entity: Entity, old: Path, new: Path) -> Entity:

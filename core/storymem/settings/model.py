@@ -84,7 +84,10 @@ class RunSettings(BaseModel):
         seed: Story seed, 0 .. 2**64-1; -1 draws one; None for the script's.
         executor: Where shots are made.
         workers: How many shots may be made side by side. Never changes the result.
-        shot_timeout: Seconds after which a shot is given up; None for no limit.
+        gpus_per_shot: How many GPUs make one shot together; None for what the backbone's settings say. Changes
+            results only within the rounding of its number format.
+        shot_timeout: Seconds after which a shot is given up, counted from when a worker has it and has loaded its
+            weights, and again for every attempt; None for no limit.
         master: How takes are kept: ``lossless`` (exact), or ``small`` (near-lossless, about a third of the size).
         finish: What makes shots better to look at, in this order: larger, smoother. Only viewing copies and film show
             it; memory and later shots see shots as they were made.
@@ -111,6 +114,7 @@ class RunSettings(BaseModel):
     seed: Seed | None = None
     executor: PluginChoice
     workers: Annotated[Count, Field(ge=1, le=256)] = 1
+    gpus_per_shot: Annotated[Count, Field(ge=1, le=64)] | None = None
     shot_timeout: Annotated[float, Field(gt=0)] | None = None
     master: Literal["lossless", "small"] = "lossless"
     finish: tuple[PluginChoice, ...] = ()

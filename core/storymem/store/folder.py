@@ -17,9 +17,10 @@ DATABASE = "run.sqlite"
 OBJECTS = "objects"
 QUARANTINE = "quarantine"
 TEMPORARY = "tmp"
+JOBS = "jobs"
 _LOCK, _HOLDER = "lock", "lock.pid"
 #: What a run folder holds and is written to by name; a link there would lead writes and deletions elsewhere.
-_OURS = (DATABASE, "memory.sqlite", OBJECTS, QUARANTINE, TEMPORARY, TAKES, GENERATION, _LOCK, _HOLDER, "run.log",
+_OURS = (DATABASE, "memory.sqlite", OBJECTS, QUARANTINE, TEMPORARY, JOBS, TAKES, GENERATION, _LOCK, _HOLDER, "run.log",
          "film.mp4", "shots", "keyframes")  # fmt: skip
 
 _FILLED = (TEMPORARY, OBJECTS, "film.mp4", "shots", "keyframes")

@@ -19,7 +19,7 @@ class Take:
         shot: Shot id.
         number: 1 for the first take of the shot.
         key: Hash of everything that made it.
-        clip: Pixel hash of its frames.
+        clip: Content hash of the clip: of its pixels, and of its sound if it has any.
         master: Digest of the file with all its frames.
         frames: Number of frames, repeated ones included.
         width: Pixels.

@@ -6,6 +6,7 @@
     takes/  generation.json          the same once more, shot by shot: what a lost run.sqlite is rebuilt from
     memory.sqlite                    the memory store: the keyframes themselves
     quarantine/                      damaged files and strays, each with its reason
+    jobs/                            jobs at servers, to be found again after a crash; small
     tmp/                             files being written; emptied when a run starts
 
 Only one process writes at a time. A shot is committed in one transaction after its files are in place, so a
@@ -273,6 +274,10 @@ class RunStore:
     def file_ref(self, digest: str) -> FileRef:
         """Return where a stored file is."""
         return FileRef(self.objects.path(digest, self.file(digest).suffix), digest)
+
+    def is_intact(self, digest: str) -> bool:
+        """Whether the bytes of a stored file are what was recorded; raises :class:`RunStoreError` as reading does."""
+        return bool(digest) and self.objects.has_content(self.file(digest))
 
     def picture(self, keyframe: str) -> FileRef | None:
         """Return the file of a keyframe by its id; None if it was pruned or lost."""

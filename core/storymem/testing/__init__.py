@@ -33,7 +33,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _CONTRACTS))
 
 from storymem.testing.backbone import BackboneContract  # noqa: E402
 from storymem.testing.encoder import EncoderContract  # noqa: E402
-from storymem.testing.executor import ExecutorContract, StepWorker  # noqa: E402
+from storymem.testing.executor import ExecutorContract, HeardTask, StepRecipe, StepWorker, step_task  # noqa: E402
 from storymem.testing.exporter import ExporterContract, film_cut  # noqa: E402
 from storymem.testing.fakes import DictStore, FakeBackbone, FakeBackboneSettings, FakeEncoder  # noqa: E402
 from storymem.testing.filters import FilterContract  # noqa: E402
@@ -77,7 +77,10 @@ __all__ = [
     "PolicyContract",
     "SelectorContract",
     "SinkContract",
+    "HeardTask",
+    "StepRecipe",
     "StepWorker",
+    "step_task",
     "StoreContract",
     "TransitionContract",
     "clips",

@@ -30,6 +30,7 @@ from storymem.interfaces import (
     ShotRequest,
 )
 from storymem.values.clip import Clip, Frames, pixel_hash
+from storymem.values.sound import CHANNELS, RATE, Sound, samples_of
 
 _DIMENSION = 16
 
@@ -46,6 +47,7 @@ class FakeBackboneSettings(PluginSettings):
         hang_seconds: See ``hang``.
         wrong_count: Prompts that give one frame too few.
         wrong_size: Prompts that give frames of twice the width.
+        sound: Whether clips have sound: a tone for each of the two sides, of a pitch that depends on the request.
     """
 
     steps: Annotated[int, Field(ge=1)] = 2
@@ -56,6 +58,7 @@ class FakeBackboneSettings(PluginSettings):
     hang_seconds: Annotated[float, Field(ge=0)] = 30.0
     wrong_count: tuple[str, ...] = ()
     wrong_size: tuple[str, ...] = ()
+    sound: bool = False
 
 
 class FakeBackbone(Backbone[FakeBackboneSettings]):
@@ -81,6 +84,7 @@ class FakeBackbone(Backbone[FakeBackboneSettings]):
             fps=8,
             max_memory=16,
             concurrent=True,
+            sound=self.settings.sound,
         )
 
     def generate(self, request: ShotRequest, progress: Progress) -> Clip:
@@ -96,7 +100,8 @@ class FakeBackbone(Backbone[FakeBackboneSettings]):
         frames = _texture(_request_seed(request), count, request.height, width)
         if request.handover_frames is not None and width == request.width:
             frames[: len(request.handover_frames)] = request.handover_frames[:count]
-        return Clip(frames, self.capabilities().fps)
+        fps = self.capabilities().fps
+        return Clip(frames, fps, _tones(_request_seed(request), count, fps) if self.settings.sound else None)
 
     def _misbehave(self, prompt: str) -> None:
         if self._told(self.settings.fail, prompt):
@@ -128,6 +133,13 @@ def _texture(seed: int, count: int, height: int, width: int) -> Frames:
         top, left = random.integers(0, height - side + 1), random.integers(0, width - side + 1)
         frames[index, top : top + side, left : left + side] = random.integers(200, 256, size=3)
     return frames
+
+
+def _tones(seed: int, frames: int, fps: int) -> Sound:
+    """Return a tone for each side, 200 to 1000 Hz, of half the greatest strength."""
+    pitch = np.random.default_rng(seed).integers(200, 1000, size=(CHANNELS, 1))
+    waves = np.sin(2 * np.pi * pitch * np.arange(samples_of(frames, fps)) / RATE) / 2
+    return Sound(waves.astype(np.float32), RATE)
 
 
 class FakeEncoder(ImageTextEncoder):

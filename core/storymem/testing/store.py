@@ -157,7 +157,8 @@ class StoreContract(PluginContract):
         reader.open(tmp_path, write=False)
         assert reader.of("a") == (picture,)
         ((name, score),) = reader.nearest(ENCODER, vector, 1)
-        assert (name, score) == (picture.id, pytest.approx(1, abs=1e-5))
+        assert name == picture.id
+        assert score == pytest.approx(1, abs=1e-5)
         reader.close()
 
 

@@ -8,6 +8,7 @@ from storymem.values.files import FileRef
 from storymem.values.keyframe import QUALITY_SCORES, REFERENCE_POSITION, Keyframe, in_story_order
 from storymem.values.request import Handover, Mode, ShotRequest, Subject, mode_of
 from storymem.values.script import Entity, EntityKind, Line, Scene, Shot, ShotOverrides, StoryScript
+from storymem.values.sound import Samples, Sound
 from storymem.values.storyboard import BoardShot, Storyboard
 from storymem.values.timeline import Edit, SpokenLine, Timeline, TimelineShot
 from storymem.values.work import ClipFile, MadeClip, Rejection, ShotOutcome, ShotRef, ShotTask
@@ -29,6 +30,7 @@ __all__ = [
     "MadeClip",
     "Mode",
     "Rejection",
+    "Samples",
     "Scene",
     "Shot",
     "ShotOutcome",
@@ -37,6 +39,7 @@ __all__ = [
     "ShotRequest",
     "ShotTask",
     "StoryScript",
+    "Sound",
     "SpokenLine",
     "Storyboard",
     "Subject",

@@ -1,14 +1,16 @@
-"""A clip of video in memory, and the hash of its pixels."""
+"""A clip of video in memory, with its sound if it has any, and the hash of what it holds."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storymem.errors import MediaError
+from storymem.values.sound import CHANNELS, RATE, Sound, samples_of
 
 #: uint8 RGB, layout (T, H, W, 3) for clips and (H, W, 3) for single frames, values 0..255.
 Frames = NDArray[np.uint8]
@@ -55,15 +57,23 @@ class Clip:
     Attributes:
         frames: uint8 RGB, (T, H, W, 3), values 0..255.
         fps: Frames per second, a whole number.
+        sound: 48 kHz stereo, exactly as long as the frames: ``samples_of(len(frames), fps)`` samples. None for a
+            silent clip. :meth:`storymem.media.sound.film_sound` makes any sound fit.
+        notes: What the backbone wants recorded of how it was made, as plain data: the server and job, the cost,
+            ``reproducible: False`` where the same request may give another clip.
     """
 
     frames: Frames
     fps: int
+    sound: Sound | None = None
+    notes: Mapping[str, str | float | bool] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         check_frames(self.frames, 4, "clip")
         if self.fps < 1:
             raise MediaError(f"clip: fps must be at least 1, got {self.fps}")
+        if self.sound is not None:
+            _check_sound(self.sound, samples_of(len(self), self.fps))
 
     def __len__(self) -> int:
         return int(self.frames.shape[0])
@@ -83,6 +93,25 @@ class Clip:
         """Size and frame rate."""
         return VideoFormat(self.width, self.height, self.fps)
 
+    def cut(self, first: int, end: int | None = None) -> Clip:
+        """Return the frames ``first .. end-1``, to the end by default, with the sound that belongs to them."""
+        frames = self.frames[first:end]
+        if self.sound is None:
+            return Clip(frames, self.fps)
+        # Positions round down, so a part may last a sample longer than what is there; silence fills it.
+        return Clip(frames, self.fps, self.sound.part(samples_of(first, self.fps), samples_of(len(frames), self.fps)))
+
     def content_hash(self) -> str:
-        """Return the pixel hash of all frames."""
-        return pixel_hash(self.frames)
+        """Return the pixel hash of all frames; of a clip with sound, a hash of both."""
+        pixels = pixel_hash(self.frames)
+        if self.sound is None:
+            return pixels
+        return hashlib.sha256(f"{pixels} {self.sound.content_hash()}".encode()).hexdigest()
+
+
+def _check_sound(sound: Sound, length: int) -> None:
+    if (sound.rate, sound.samples.shape) != (RATE, (CHANNELS, length)):
+        raise MediaError(
+            f"clip: its sound must be {RATE} Hz, {CHANNELS} channels and {length} samples long, as its frames are; got "
+            f"{sound.rate} Hz and {sound.samples.shape}; storymem.media.sound.film_sound makes it fit"
+        )

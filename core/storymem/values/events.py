@@ -28,12 +28,13 @@ class ShotEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The script is loaded, the graph is valid, the folder is locked."""
+    """The script is loaded, the graph is valid, the folder is locked; ``workers`` says where shots are made."""
 
     title: str
     folder: str
     shots: int
     backbone: str
+    workers: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,23 @@ class ShotStarted(ShotEvent):
     handover: int
     seed: int
     understood: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotPlaced(ShotEvent):
+    """Where the shot's work has got to.
+
+    Attributes:
+        state: ``queued``, ``loading`` (weights), ``running``, or ``lost``: its worker is gone, and it is queued again.
+        place: The worker.
+        attempt: 1 for the first worker that has it.
+        reason: Why it was lost; empty otherwise.
+    """
+
+    state: str
+    place: str
+    attempt: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+from storymem.errors import MediaError
 from storymem.values.clip import Frames
 from storymem.values.files import FileRef
 from storymem.values.keyframe import Keyframe
@@ -40,7 +42,7 @@ class Handover:
 
     Attributes:
         count: How many frames.
-        clip: Pixel hash of the whole clip whose end they are.
+        clip: Content hash of the whole clip whose end they are.
         file: The frames alone, lossless; None where they are in memory only.
         frames: uint8 RGB (count, H, W, 3), where they are in memory already.
     """
@@ -49,6 +51,35 @@ class Handover:
     clip: str = ""
     file: FileRef | None = None
     frames: Frames | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorFrame:
+    """A picture that the clip shows at one of its frames.
+
+    Attributes:
+        frame: Index within the clip, 0 first.
+        source: What picture it is: its pixel hash, or the pixel hash of a whole clip and which of its frames.
+        file: The picture, or the clip; None where the pixels are in memory only.
+        clip_frame: Which frame of ``file``, where that is a clip; None where it is a picture.
+        pixels: uint8 RGB (H, W, 3), of the request's size, where they are in memory already.
+    """
+
+    frame: int
+    source: str
+    file: FileRef | None = None
+    clip_frame: int | None = None
+    pixels: Frames | None = field(default=None, compare=False, repr=False)
+
+    def load(self) -> Frames:
+        """Return the pixels, uint8 RGB (H, W, 3) of the request's size; a backbone always has them.
+
+        Raises:
+            MediaError: They are not in memory.
+        """
+        if self.pixels is None:
+            raise MediaError(f"anchor at frame {self.frame}: its pixels are not in memory")
+        return self.pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +100,9 @@ class ShotRequest:
             them with pixels in memory and reads them by ``keyframe.load()``.
         handover: The previous shot's last frames, or None for a cut. The clip starts by repeating them; the
             transition drops them from the film.
+        jobs: A folder, not made yet, that outlives the process: a backbone whose work is done by a server notes its
+            jobs there, to find them again after a crash. None where nothing can be kept. Changes no result.
+        anchors: Pictures that the clip shows at chosen frames, by frame; none that is handed over.
     """
 
     shot: str
@@ -82,6 +116,8 @@ class ShotRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     memory: tuple[Keyframe, ...] = ()
     handover: Handover | None = None
+    jobs: Path | None = field(default=None, compare=False)
+    anchors: tuple[AnchorFrame, ...] = ()
 
     @property
     def mode(self) -> Mode:

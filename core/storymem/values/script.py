@@ -108,6 +108,30 @@ class Line(_Model):
     speaker: Annotated[str, AfterValidator(composed), StringConstraints(strip_whitespace=True, max_length=200)] = ""
 
 
+class Anchor(_Model):
+    """A picture that a shot shows at one of its frames: an image file, or a frame of another shot.
+
+    Attributes:
+        frame: Where the shot shows it: 0 is the first frame of its clip, -1 the last.
+        image: An image file, relative to the script; cropped in the middle to the shape of the film.
+        shot: Id of the shot whose frame it is. That shot is made first.
+        shot_frame: Which frame of that shot, as the film shows it: 0 is the first, -1 the last.
+    """
+
+    frame: Annotated[Count, Field(ge=-100_000, le=100_000)] = -1
+    image: Annotated[str, StringConstraints(max_length=MAX_PROMPT)] = ""
+    shot: str = ""
+    shot_frame: Annotated[Count, Field(ge=-100_000, le=100_000)] = 0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.image) == bool(self.shot):
+            raise ValueError("an anchor needs either image or shot")
+        if self.shot and not SHOT_ID.fullmatch(self.shot):
+            raise ValueError(f"shot {self.shot!r} must be scene.shot, such as 2.3")
+        return self
+
+
 class Shot(_Model):
     """One shot.
 
@@ -122,6 +146,7 @@ class Shot(_Model):
         overrides: Run settings changed for this shot alone.
         narration: What a narrator says over the shot, before any dialogue; no backbone sees it.
         dialogue: What is said in the shot, in order; no backbone sees it.
+        anchors: Pictures that the shot shows at chosen frames, where the backbone can hold them.
     """
 
     prompt: Prompt
@@ -134,6 +159,15 @@ class Shot(_Model):
     overrides: ShotOverrides = ShotOverrides()
     narration: Text = ""
     dialogue: tuple[Line, ...] = Field(default=(), strict=False)
+    anchors: Annotated[tuple[Anchor, ...], Field(max_length=64, strict=False)] = ()
+
+    @field_validator("anchors")
+    @classmethod
+    def _one_at_a_frame(cls, anchors: tuple[Anchor, ...]) -> tuple[Anchor, ...]:
+        frames = [anchor.frame for anchor in anchors]
+        if twice := sorted({frame for frame in frames if frames.count(frame) > 1}):
+            raise ValueError(f"two anchors at frame {twice[0]}; keep one")
+        return anchors
 
     @field_validator("id")
     @classmethod

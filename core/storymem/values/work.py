@@ -43,7 +43,7 @@ class ShotRef:
 
 @dataclass(frozen=True, slots=True)
 class ClipFile:
-    """A stored clip: its master file, the pixel hash of its frames, and its frame rate."""
+    """A stored clip: its master file, its content hash, and its frame rate."""
 
     file: FileRef
     clip: str
@@ -99,6 +99,7 @@ class ShotTask:
             yield self.source.file
         else:
             yield from _files(self.request.memory)
+            yield from (anchor.file for anchor in self.request.anchors if anchor.file is not None)
             if self.request.handover is not None and self.request.handover.file is not None:
                 yield self.request.handover.file
         if self.select:
@@ -109,7 +110,10 @@ class ShotTask:
         handover = self.request.handover
         if handover is not None and handover.file is not None:
             handover = replace(handover, file=move(handover.file))
-        request = replace(self.request, memory=_moved(self.request.memory, move), handover=handover)
+        anchors = tuple(replace(a, file=move(a.file)) if a.file else a for a in self.request.anchors)
+        memory = _moved(self.request.memory, move)
+        # Notes of jobs stay with the run: on another machine the folder would be somebody else's.
+        request = replace(self.request, memory=memory, handover=handover, anchors=anchors, jobs=None)
         source = replace(self.source, file=move(self.source.file)) if self.source else None
         return replace(self, request=request, folder=folder, source=source, visible=_moved(self.visible, move))
 
@@ -120,7 +124,7 @@ class MadeClip:
 
     Attributes:
         master: File with all its frames.
-        clip: Pixel hash.
+        clip: Content hash: of the pixels, and of the sound if there is any.
         frames: Number of frames.
         width: Pixels.
         height: Pixels.
@@ -129,6 +133,8 @@ class MadeClip:
         seed: Of the attempt that was kept.
         attempts: How many clips were made to get it.
         accepted: Whether it passed the accept gate; True without one.
+        sound: Whether the clip has sound, which is in its master.
+        notes: What the backbone recorded of how it was made; see :class:`storymem.values.clip.Clip`.
     """
 
     master: FileRef
@@ -141,6 +147,8 @@ class MadeClip:
     seed: int
     attempts: int = 1
     accepted: bool = True
+    sound: bool = False
+    notes: Mapping[str, str | float | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

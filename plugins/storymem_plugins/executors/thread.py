@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 
 from storymem.errors import ShotError
-from storymem.interfaces import Executor, Progress, ShotWorker
+from storymem.interfaces import NoSettings, Requirements, ShotWorker, TaskListener, TaskState, WorkerRecipe
 from storymem.values.work import ShotOutcome, ShotTask
+from storymem_plugins.executors.pool import Job, PoolExecutor, Seat
 
 
-class ThreadExecutor(Executor):
+class ThreadExecutor(PoolExecutor[NoSettings]):
     """Make shots in threads of this process (the default).
 
     A backbone that is not concurrent is used by one shot at a time; the others meanwhile write files and
@@ -19,58 +19,62 @@ class ThreadExecutor(Executor):
     shots fail at once. Use ``process`` for a backbone that may hang.
     """
 
-    def start(self, recipe: Callable[[], ShotWorker], workers: int) -> None:
-        """Build the worker; threads start with their tasks."""
-        self._worker = recipe()
-        self._workers = workers
-        self._lock = threading.Lock()
-        self._threads: dict[Future[ShotOutcome], threading.Thread] = {}
+    def describe(self, workers: int, needs: Requirements) -> str:
+        """Say how many threads share the one copy of the weights."""
+        threads = f"{workers} thread{'s' if workers > 1 else ''}"
+        return f"{threads} of this process, sharing one copy of the weights"
+
+    def open(self, workers: int, needs: Requirements) -> None:
+        """Get ready; threads start with their tasks."""
+        self._workers: dict[str, ShotWorker] = {}
+        self._building = threading.Lock()
         self._hung: str | None = None
+        self.open_seats(workers)
 
-    def room(self) -> int:
-        """Return the number of idle threads."""
-        with self._lock:
-            return self._workers - len(self._threads)
-
-    def submit(self, task: ShotTask, progress: Progress) -> Future[ShotOutcome]:
-        """Run the task in a thread of its own."""
+    def submit(
+        self, recipe: WorkerRecipe, task: ShotTask, listener: TaskListener, priority: float = 0.0
+    ) -> Future[ShotOutcome]:
+        """Queue the task, unless the backbone hangs."""
+        if self._hung is None:
+            return super().submit(recipe, task, listener, priority)
         future: Future[ShotOutcome] = Future()
-        if self._hung is not None:
-            future.set_exception(ShotError(f"not tried: the backbone hangs ({self._hung}); use executor=process"))
-            return future
-        # A daemon, so that a hanging backbone cannot keep the program from ending.
-        thread = threading.Thread(target=self._run, args=(future, task, progress), name=task.shot, daemon=True)
-        with self._lock:
-            self._threads[future] = thread
-        thread.start()
+        future.set_exception(self._not_tried())
         return future
 
-    def kill(self, future: Future[ShotOutcome], reason: BaseException) -> None:
-        """End the future; the thread is left behind and nothing more is given to its backbone."""
-        with self._lock:
-            if self._threads.pop(future, None) is None:
-                return
-            self._hung = str(reason)
-        future.set_exception(reason)
+    def place_of(self, seat: Seat) -> str:
+        """Return the number of the thread."""
+        return f"thread {seat.number + 1}"
+
+    def run(self, seat: Seat, job: Job) -> ShotOutcome:
+        """Run a task on the worker that all threads share."""
+        with self._building:
+            if self._hung is not None:
+                raise self._not_tried()
+            if job.recipe.key not in self._workers:
+                job.tell(TaskState.LOADING, self.place_of(seat))
+                self._workers[job.recipe.key] = job.recipe()
+            worker = self._workers[job.recipe.key]
+            if job.task.source is None:
+                worker.load()
+        seat.key = job.recipe.key
+        job.tell(TaskState.RUNNING, self.place_of(seat))
+        return worker.run(job.task, job.step)
+
+    def stop(self, seat: Seat) -> None:
+        """Do nothing: the worker is shared."""
+
+    def destroy(self, seat: Seat, reason: BaseException) -> None:
+        """Leave the thread behind; nothing more is given to its backbone."""
+        self._hung, seat.stuck = str(reason), True
+        self.fail_queued(self._not_tried())
 
     def close(self) -> None:
-        """Wait for the threads that still answer, and release the worker."""
-        for thread in list(getattr(self, "_threads", {}).values()):
-            thread.join()
-        if hasattr(self, "_worker") and self._hung is None:
-            self._worker.close()
+        """Wait for the threads that still answer, and release the workers."""
+        if self.is_open:
+            super().close()
+            if self._hung is None:
+                for worker in self._workers.values():
+                    worker.close()
 
-    def _run(self, future: Future[ShotOutcome], task: ShotTask, progress: Progress) -> None:
-        outcome: ShotOutcome | None = None
-        error: BaseException | None = None
-        try:
-            outcome = self._worker.run(task, progress)
-        except BaseException as raised:  # belongs to the future
-            error = raised
-        with self._lock:
-            if self._threads.pop(future, None) is None:
-                return  # killed meanwhile
-        if outcome is not None:
-            future.set_result(outcome)
-        else:
-            future.set_exception(error)
+    def _not_tried(self) -> ShotError:
+        return ShotError(f"not tried: the backbone hangs ({self._hung}); use executor=process")

@@ -17,9 +17,15 @@ COLUMNS = (
     *("overlap", "transition", "take", "entities", "prompt", "lines"),
 )
 
+#: What makes spreadsheets take a cell for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 class Table(Exporter):
-    """A ``.csv`` file, a line a shot; positions are frames from 0, the end is the first frame behind the shot."""
+    """A ``.csv`` file, a line a shot; positions are frames from 0, the end is the first frame behind the shot.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
 
     suffix: ClassVar[str] = ".csv"
 
@@ -35,7 +41,12 @@ def write_table(timeline: Timeline, target: Path) -> None:
     with writing(target), target.open("w", encoding="utf-8-sig", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)
-        rows.writerows(_rows(timeline, target.parent))
+        rows.writerows([_harmless(cell) for cell in row] for row in _rows(timeline, target.parent))
+
+
+def _harmless(cell: object) -> object:
+    """Return a cell that spreadsheets show as text: a prompt may come from anybody, and could be a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _rows(timeline: Timeline, folder: Path) -> Iterator[tuple[object, ...]]:

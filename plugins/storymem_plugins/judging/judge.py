@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from storymem.apikey import find_key
 from storymem.errors import PluginError
 from storymem.interfaces import ImageTextScorer
 from storymem.validation import describe
@@ -19,7 +20,6 @@ from storymem_plugins.judging.settings import JudgeSettings
 from storymem_plugins.planning.answers import schema_of
 from storymem_plugins.planning.chat import Message, Question
 from storymem_plugins.planning.errors import PlanError
-from storymem_plugins.planning.keys import find_key
 from storymem_plugins.planning.openai_chat import OpenAIChat
 from storymem_plugins.planning.prompting import system_prompt
 

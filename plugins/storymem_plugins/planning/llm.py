@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from storymem.apikey import find_key
 from storymem_plugins.planning.chat import ChatModel
-from storymem_plugins.planning.keys import find_key
 from storymem_plugins.planning.openai_chat import OpenAIChat
 from storymem_plugins.planning.settings import LlmSettings
 from storymem_plugins.planning.two_stage import ModelPlanner

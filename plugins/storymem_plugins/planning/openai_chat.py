@@ -13,16 +13,17 @@ from typing import Any
 import httpx2
 import openai
 
+from storymem.apikey import ApiKey
 from storymem_plugins.planning.answers import without_text_lengths
 from storymem_plugins.planning.bounded import BoundedTransport, Bounds
 from storymem_plugins.planning.chat import MAX_ANSWER, Message, Question, Reply, Tick
 from storymem_plugins.planning.errors import PlanError
-from storymem_plugins.planning.keys import OPENAI_HOST, ApiKey
 from storymem_plugins.planning.settings import LlmSettings
 
 #: What a planner can do instead; others who ask a model say their own.
 ELSE = "or plan without a model: --planner outline"
 _SIMPLER = "try structured=json_object or none, send_seed=false, limit_key=max_completion_tokens, or temperature=none"
+_OPENAI_HOST = "api.openai.com"
 _CONNECT_SECONDS = 10.0
 _SHOWN = 200
 
@@ -42,7 +43,7 @@ class OpenAIChat:
 
     def __init__(self, settings: LlmSettings, key: ApiKey, otherwise: str = ELSE) -> None:
         self._otherwise = otherwise
-        if OPENAI_HOST in settings.base_url and not key.reveal():
+        if _OPENAI_HOST in settings.base_url and not key.reveal():
             raise PlanError(
                 f"{settings.base_url} needs an API key: set ${settings.api_key_env} or api_key_file, "
                 f"name another server with base_url, {otherwise}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
 
+from storymem.apikey import plain_address, variable_name
 from storymem.interfaces import NotInFingerprint, PluginSettings
 
 
@@ -80,22 +78,12 @@ class LlmSettings(ModelPlannerSettings):
     @field_validator("api_key_env")
     @classmethod
     def _name_of_a_variable(cls, value: str) -> str:
-        # Somebody may have put the key itself here, so the message must not repeat it.
-        if not re.fullmatch(r"(?=.*(_|KEY|TOKEN|SECRET))[A-Z_][A-Z0-9_]{0,60}", value):
-            raise PydanticCustomError(
-                "name", "must be the name of a variable such as OPENAI_API_KEY, not the key itself"
-            )
-        return value
+        return variable_name(value)
 
     @field_validator("base_url")
     @classmethod
     def _plain_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http or https address, such as http://127.0.0.1:8000/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user name, password, query or fragment; keys go to api_key_env")
-        return value.rstrip("/")
+        return plain_address(value)
 
 
 class LocalSettings(ModelPlannerSettings):

@@ -5,6 +5,8 @@ weights of about 0.02, cast as they are, fall among float8's subnormal numbers. 
 from float32 arithmetic, for tests.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -67,8 +69,13 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     return (x.float() / scale).clamp(-_LARGEST, _LARGEST).to(FORMAT), scale
 
 
-def quantize_blocks(transformer: nn.Module, *, activations: bool) -> int:
-    """Replace the linear layers of a Wan transformer's blocks; LoRA stays on top, unquantized.
+def quantize_blocks(transformer: nn.Module, *, activations: bool, blocks: Sequence[str] = ("blocks",)) -> int:
+    """Replace the linear layers of a transformer's blocks; LoRA stays on top, unquantized.
+
+    Args:
+        transformer: Of diffusers.
+        activations: See :class:`Fp8Linear`.
+        blocks: Names of its lists of blocks.
 
     Returns:
         How many layers were replaced.
@@ -76,7 +83,10 @@ def quantize_blocks(transformer: nn.Module, *, activations: bool) -> int:
     Raises:
         SettingsError: If they are quantized already, as in a GGUF file.
     """
-    blocks = transformer.get_submodule("blocks")
+    return sum(_quantize(transformer.get_submodule(name), activations) for name in blocks)
+
+
+def _quantize(blocks: nn.Module, activations: bool) -> int:
     names = [n for n, module in blocks.named_modules() if isinstance(module, nn.Linear) and "lora_" not in n]
     for name in names:
         parent, _, leaf = name.rpartition(".")

@@ -15,6 +15,12 @@ _BLOCKS = 32
 _SUFFIXES = (".safetensors", ".json", ".model", ".pth", ".bin", ".txt")
 
 
+def weights_identity(weights: str, revision: str | None) -> str:
+    """Content digest of a folder, or repository and commit."""
+    folder = Path(weights).expanduser()
+    return f"sha256:{folder_digest(folder)}" if folder.is_dir() else f"{weights}@{revision}"
+
+
 def folder_digest(folder: Path) -> str:
     """Digest of a model folder: names and contents of its weight and configuration files."""
     digest = hashlib.sha256()

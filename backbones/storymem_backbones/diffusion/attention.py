@@ -6,7 +6,7 @@ several GPUs are exchanged head by head (Ulysses).
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from storymem.errors import SettingsError
-from storymem_backbones.wan.fp8 import FORMAT
+from storymem_backbones.diffusion.fp8 import FORMAT
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries (B, L, H, D), keys and values (B, n, H, D) -> (B, L, H, D)."""
@@ -99,11 +99,17 @@ def ulysses(kernel: Kernel, query: Tensor, key: Tensor, value: Tensor, group: di
     return _to_sequence(kernel(*gathered), group)
 
 
-def set_attention(transformer: nn.Module, kernel: str) -> None:
-    """Choose the attention kernel of a Wan transformer.
+def set_attention(transformer: nn.Module, kernel: str, blocks: Sequence[str] = ("blocks",)) -> None:
+    """Choose the attention kernel of a transformer.
+
+    Args:
+        transformer: Of diffusers; FlashAttention-3 only for those with Wan's layers.
+        kernel: See `profiles.Profile`.
+        blocks: Names of its lists of blocks.
 
     Raises:
-        SettingsError: If the kernel's package is not installed or does not run on this GPU.
+        SettingsError: If the kernel's package is not installed or does not run on this GPU, or the model's layers are
+            others.
     """
     model: Any = transformer
     if kernel in _DIFFUSERS_BACKENDS:
@@ -113,7 +119,9 @@ def set_attention(transformer: nn.Module, kernel: str) -> None:
             raise SettingsError(f"attention {kernel}: {str(error).splitlines()[0]}; use attention = native") from error
         return
     _require_fa3()
-    for block in model.blocks:
+    for block in (block for name in blocks for block in model.get_submodule(name).children()):
+        if type(block.attn1).__name__ != "WanAttention":
+            raise SettingsError(f"attention {kernel}: is made for Wan's layers; use attention = native with this model")
         block.attn1.set_processor(KernelProcessor(flash3_fp8 if kernel == "fa3_fp8" else flash3))
         # Text has 512 tokens: too short for float8 to save time.
         block.attn2.set_processor(KernelProcessor(flash3))

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from storymem.values.clip import Frames
-from storymem_backbones.wan.errors import ConditioningError
+from storymem_backbones.diffusion.errors import ConditioningError
 
 
 def as_rgb(image: Image.Image | NDArray[np.uint8]) -> Frames:

@@ -1,4 +1,4 @@
-"""An API key, from the environment or a file, that never shows itself.
+"""An API key, from the environment or a file, that never shows itself; and what settings may say of servers.
 
 It is no string: printing, formatting and pickling it give nothing away, and text that may hold it is passed
 through :meth:`ApiKey.hide` before it goes anywhere.
@@ -12,11 +12,12 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from storymem_plugins.planning.errors import PlanError
+from pydantic_core import PydanticCustomError
 
-OPENAI_HOST = "api.openai.com"
+from storymem.errors import SettingsError
+
 _HIDDEN = "[api key]"
 _SHORTEST = 8
 #: What a server or a terminal may put into the middle of a long word.
@@ -59,7 +60,7 @@ class ApiKey:
         return "ApiKey(hidden)"
 
     def __reduce__(self) -> str:
-        raise PlanError("an API key is never copied to another process")
+        raise SettingsError("an API key is never copied to another process")
 
 
 def _spread(text: str) -> str:
@@ -71,18 +72,43 @@ def find_key(variable: str, file: Path | None, environ: Mapping[str, str] | None
     """Return the key of ``file``, else of the environment ``variable``, else none.
 
     Raises:
-        PlanError: The file cannot be read, or what was found is no key. The message does not show it.
+        SettingsError: The file cannot be read, or what was found is no key. The message does not show it.
     """
     if file is not None:
         try:
             return _checked(file.read_text("utf-8").strip(), str(file))
         except (OSError, UnicodeDecodeError) as error:
-            raise PlanError(f"api_key_file {file} cannot be read: {type(error).__name__}") from None
+            raise SettingsError(f"api_key_file {file} cannot be read: {type(error).__name__}") from None
     value = (os.environ if environ is None else environ).get(variable, "").strip()
     return _checked(value, f"${variable}") if value else ApiKey()
 
 
 def _checked(value: str, source: str) -> ApiKey:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
-        raise PlanError(f"{source} holds no API key: one line of printable characters without spaces is needed")
+        raise SettingsError(f"{source} holds no API key: one line of printable characters without spaces is needed")
     return ApiKey(value)
+
+
+def variable_name(value: str) -> str:
+    """Return the name of a variable that may hold a key, for settings.
+
+    Raises:
+        PydanticCustomError: It is no such name. Somebody may have put the key itself there, so it is not repeated.
+    """
+    if not re.fullmatch(r"(?=.*(_|KEY|TOKEN|SECRET))[A-Z_][A-Z0-9_]{0,60}", value):
+        raise PydanticCustomError("name", "must be the name of a variable such as OPENAI_API_KEY, not the key itself")
+    return value
+
+
+def plain_address(value: str) -> str:
+    """Return the address of a server without a slash at its end, for settings.
+
+    Raises:
+        ValueError: It is no http or https address, or holds what belongs elsewhere.
+    """
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https address, such as http://127.0.0.1:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no user name, password, query or fragment; keys go to api_key_env")
+    return value.rstrip("/")

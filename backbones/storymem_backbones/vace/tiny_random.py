@@ -1,0 +1,64 @@
+"""A tiny VACE folder with random weights, for tests and for trying the backbone without the real weights.
+
+    python -m storymem_backbones.vace.tiny_random FOLDER
+
+Real diffusers classes in the real folder layout, only small. Its pictures are noise: it shows that everything runs.
+"""
+
+from pathlib import Path
+
+import torch
+from diffusers import UniPCMultistepScheduler, WanVACEPipeline, WanVACETransformer3DModel
+
+from storymem_backbones.diffusion.manifest import NativeFacts, write_facts
+from storymem_backbones.diffusion.quiet import quiet_libraries
+from storymem_backbones.diffusion.tiny_folders import main
+from storymem_backbones.wan.geometry import LATENT_CHANNELS
+from storymem_backbones.wan.tiny_random import TEXT_WIDTH, byte_tokenizer, tiny_text_encoder, tiny_vae
+
+
+def write_tiny_pipeline(folder: Path, *, experts: int = 1, seed: int = 0) -> Path:
+    """Write a random pipeline and return its folder.
+
+    Args:
+        folder: Where to; made if need be.
+        experts: 1, or 2 as in Wan2.2.
+        seed: Of the weights.
+    """
+    with quiet_libraries(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        WanVACEPipeline(
+            tokenizer=byte_tokenizer(),
+            text_encoder=tiny_text_encoder(),
+            vae=tiny_vae(),
+            scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0),
+            transformer=_transformer(),
+            transformer_2=_transformer() if experts == 2 else None,
+            boundary_ratio=0.875 if experts == 2 else None,
+        ).save_pretrained(folder)
+    write_facts(folder, NativeFacts(width=48, height=32, frames=9, fps=8, text_tokens=64, steps=2))
+    return folder
+
+
+def _transformer() -> WanVACETransformer3DModel:
+    model = WanVACETransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        text_dim=TEXT_WIDTH,
+        freq_dim=256,
+        ffn_dim=32,
+        num_layers=2,
+        rope_max_seq_len=32,
+        vace_layers=[0],
+        vace_in_channels=96,
+    )
+    for block in model.vace_blocks:
+        # As initialised, what is known hardly reaches the picture and would be lost in its rounding.
+        torch.nn.init.normal_(block.proj_out.weight)
+    return model.eval()
+
+
+if __name__ == "__main__":
+    main(write_tiny_pipeline, "VACE")

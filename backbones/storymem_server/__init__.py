@@ -1,0 +1,1 @@
+"""``storymem serve``: a local backbone behind OpenAI's videos interface, with memory."""

@@ -1,0 +1,1 @@
+"""``storymem mcp``: the verbs of the command line for language-model agents, by the Model Context Protocol."""

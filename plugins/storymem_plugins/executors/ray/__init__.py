@@ -1,0 +1,1 @@
+"""Shots on a Ray cluster."""
