@@ -1,11 +1,23 @@
-"""Checks what is in the wheel: the five packages, typed, with their data; no tests, no docs, nothing large."""
+"""Checks what is in the wheel: every package, typed, with their data; no tests, no docs, nothing large."""
 
 from __future__ import annotations
 
 import sys
 import zipfile
 
-PACKAGES = ("storymem", "storymem_plugins", "storymem_backbones", "storymem_storyworld", "storymem_memory_policies")
+PACKAGES = (
+    "storymem",
+    "storymem_plugins",
+    "storymem_mcp",
+    "storymem_studio",
+    "storymem_mcp",
+    "storymem_backbones",
+    "storymem_server",
+    "storymem_storyworld",
+    "storymem_memory_policies",
+)
+#: What the studio's pages are made of; none of it is found by an import.
+PAGES = ("templates/board.html", "templates/_card.html", "static/studio.css", "static/studio.js", "static/icon.svg")
 MAX_BYTES = 60 * 2**20
 
 
@@ -18,6 +30,7 @@ def main() -> None:
     if tops != set(PACKAGES):
         sys.exit(f"wheel: top-level folders are {sorted(tops)}, not {sorted(PACKAGES)}")
     missing = [p for p in PACKAGES if f"{p}/py.typed" not in names]
+    missing += [name for page in PAGES if (name := f"storymem_studio/{page}") not in names]
     missing += [] if any(name.endswith("licenses/LICENSE") for name in names) else ["LICENSE"]
     if missing:
         sys.exit(f"wheel: lacks {missing}")

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from storymem.openmp import set_openmp_defaults
+
 # The suite runs in several processes; torch's own threads would only wait for each other. Read when torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+set_openmp_defaults()  # as every session does: no test may be the one that changes the environment
 
 # What a test's runs are trusted with is no business of the person who runs the tests.
 _CONFIGURATION = tempfile.TemporaryDirectory(prefix="storymem-config-")

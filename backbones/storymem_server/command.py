@@ -26,7 +26,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options
         str, typer.Option(help="What input_reference is: memory, or first_frame as with image-to-video servers.")
     ] = "memory",
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token that clients must send; else $STORYMEM_SERVE_TOKEN.")
+        Path | None, typer.Option(help="File with the token that clients must send; else $VIDEO_SERVER_TOKEN.")
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Further name by which clients may call the server; may be repeated.")
@@ -60,7 +60,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options
         references=_role(references),
         allow_hosts=tuple(allow_host or ()),
     )
-    token = find_key("STORYMEM_SERVE_TOKEN", token_file)
+    token = find_key("VIDEO_SERVER_TOKEN", token_file)
     model = plugins.build(Kind.BACKBONE, chosen.name, chosen.settings)
     assert isinstance(model, Backbone)  # the host has checked it against its kind
     serve_forever(settings, token, chosen.name, model, typer.echo)

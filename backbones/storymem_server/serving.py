@@ -64,7 +64,7 @@ def serve_forever(
     """
     if not is_loopback(settings.host) and not token.reveal():
         raise SettingsError(
-            f"--host {settings.host} can be reached from elsewhere: set $STORYMEM_SERVE_TOKEN or --token-file, which "
+            f"--host {settings.host} can be reached from elsewhere: set $VIDEO_SERVER_TOKEN or --token-file, which "
             "clients send as their API key"
         )
     store = JobStore(settings.folder, settings.queue, settings.keep)

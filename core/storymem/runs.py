@@ -17,6 +17,8 @@ from storymem.engine.cancel import CancelToken
 from storymem.engine.finishing import Finishing
 from storymem.engine.plan import with_overrides
 from storymem.engine.prepare import check_pinned
+from storymem.engine.preview import MadeAgain
+from storymem.engine.shot_keys import view_key
 from storymem.errors import DamagedDatabase, GraphError, RunStoreError, SettingsError
 from storymem.film.film import FilmPart, write_film
 from storymem.film.names import set_damaged_names_aside
@@ -27,12 +29,13 @@ from storymem.numbers import SEED_LIMIT
 from storymem.plugin import Kind, PluginHost
 from storymem.result import ShotStatus, shot_states
 from storymem.session import Session
-from storymem.settings import Layer, resolve
+from storymem.settings import Layer, Resolved, resolve
 from storymem.store.folder import DATABASE
 from storymem.store.records import Override, Take
 from storymem.store.repair import Repaired, repair
 from storymem.store.runstore import RunStore, require_database
 from storymem.store.upkeep import Removed, damaged_files, is_pinned, remove_damaged, remove_takes
+from storymem.values.files import FileRef
 from storymem.values.script import StoryScript
 from storymem.values.storyboard import Storyboard
 
@@ -62,6 +65,13 @@ class OpenRun:
         """Return all takes of a shot, oldest first."""
         self.require_shot(shot)
         return self.store.takes(shot)
+
+    def viewing_copies(self, shot: str) -> dict[int, FileRef]:
+        """Return the viewing copy of each take of a shot, by take number; without those that were never made here."""
+        crf = _settings(self.store, PluginHost()).settings.crf
+        first = next((current.first for current in self.store.current(shot)), 0)
+        found = {take.number: self.store.derived(view_key(take.clip, first, crf)) for take in self.takes(shot)}
+        return {number: self.store.file_ref(digest) for number, digest in found.items() if digest}
 
     def keyframes(self, shot: str) -> tuple[Keyframe, ...]:
         """Return the keyframes that a finished shot gives to memory."""
@@ -136,6 +146,12 @@ class OpenRun:
         except GraphError as error:
             raise RunStoreError(f"{self.store.folder}: {error}") from error
 
+    def require_memory(self) -> MemoryStore[Any]:
+        """Return the memory store; raises :class:`RunStoreError` where the folder has none."""
+        if self.memory_store is None:
+            raise RunStoreError(f"{self.store.folder}: has no memory store")
+        return self.memory_store
+
     def _forget(self, removed: Removed) -> None:
         if self.memory_store is not None and removed.owners:
             self.memory_store.forget(removed.owners)
@@ -147,11 +163,52 @@ def check_redo(run: OpenRun, session: Session, shot: str, override: Override | N
     Raises:
         StoryMemError: What a render would raise before it makes anything.
     """
+    session.check(_overridden(run, shot, override))
+
+
+def _overridden(run: OpenRun, shot: str, override: Override | None) -> StoryScript:
+    run.require_shot(shot)
     stored = run.store.meta("script") or ""
     overrides = {name: kept for name, kept in run.store.overrides().items() if name != shot}
     if override is not None:
         overrides[shot] = override
-    session.check(with_overrides(StoryScript.model_validate_json(stored), overrides))
+    return with_overrides(StoryScript.model_validate_json(stored), overrides)
+
+
+def preview_redo(run: OpenRun, session: Session, shot: str, override: Override | None) -> tuple[MadeAgain, ...]:
+    """Return what :meth:`OpenRun.redo` would have made again by the next render, without changing anything.
+
+    Args:
+        run: The run, open.
+        session: With its settings.
+        shot: The shot.
+        override: As of :meth:`OpenRun.override`; None is the script's own seed and prompt.
+
+    Raises:
+        StoryMemError: What a render would raise before it makes anything.
+    """
+    pins = {} if override is None else {shot: None}
+    return session.preview(_overridden(run, shot, override), run.store, run.require_memory(), pins)
+
+
+def preview_pin(run: OpenRun, session: Session, shot: str, number: int | None) -> tuple[MadeAgain, ...]:
+    """Return what :meth:`OpenRun.pin` would have made again by the next render, without changing anything.
+
+    Raises:
+        RunStoreError: There is no such take, or it does not fit the run.
+        StoryMemError: What a render would raise before it makes anything.
+    """
+    check_pin(run, session, shot, number)
+    return session.preview(story_of(run.store), run.store, run.require_memory(), {shot: number})
+
+
+def preview_script(run: OpenRun, session: Session, script: StoryScript) -> tuple[MadeAgain, ...]:
+    """Return what rendering another script into a run would make again, without changing anything.
+
+    Raises:
+        StoryMemError: What a render would raise before it makes anything.
+    """
+    return session.preview(with_overrides(script, run.store.overrides()), run.store, run.require_memory())
 
 
 def check_pin(run: OpenRun, session: Session, shot: str, number: int | None) -> None:
@@ -287,9 +344,12 @@ def repair_run(folder: Path, host: PluginHost | None = None) -> RunRepaired:
     return RunRepaired(folder, done, why)
 
 
+def _settings(store: RunStore, host: PluginHost) -> Resolved:
+    return resolve([Layer("run folder", json.loads(store.meta("settings") or "{}"))], host.registry)
+
+
 def _memory_store(store: RunStore, host: PluginHost) -> MemoryStore[Any]:
-    stored = Layer("run folder", json.loads(store.meta("settings") or "{}"))
-    chosen = resolve([stored], host.registry).settings.store
+    chosen = _settings(store, host).settings.store
     plugin = host.build(Kind.MEMORY_STORE, chosen.name, chosen.settings)
     assert isinstance(plugin, MemoryStore)
     return plugin

@@ -16,12 +16,14 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
-from storymem.engine.anchors import check_anchors
+from storymem.engine.anchors import Anchors, check_anchors, stored_anchors
 from storymem.engine.cancel import CancelToken
 from storymem.engine.finishing import film_format
 from storymem.engine.given import take_instances
 from storymem.engine.plan import Planner, StoryPlan, with_overrides
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins, require_encoder
+from storymem.engine.prepare import ShotPreparer
+from storymem.engine.preview import MadeAgain, Previewer
 from storymem.engine.run import Run, RunFolders, RunPlugins
 from storymem.engine.worker import WorkerFactory
 from storymem.errors import RunStoreError, StoryMemError
@@ -29,8 +31,11 @@ from storymem.interfaces import Executor, Finisher, MemoryPolicy, MemoryStore, P
 from storymem.interfaces.events import EventSink
 from storymem.log import RunLog
 from storymem.memory.library import CastLibrary, with_cast
+from storymem.memory.memory import Memory
 from storymem.memory.references import check_references
+from storymem.openmp import set_openmp_defaults
 from storymem.plugin import Kind, PluginHost
+from storymem.progress import ProgressNote
 from storymem.result import RunResult, run_result
 from storymem.script.source import Script, read_source
 from storymem.settings import Layer, PluginChoice, Resolved, RunSettings, resolve
@@ -64,6 +69,7 @@ class Session:
         plugins: Sequence[Path] | PluginHost = (),
         **overrides: Any,
     ) -> None:
+        set_openmp_defaults()  # no plugin has been built yet, so that torch is not imported unless the caller did
         self.host = plugins if isinstance(plugins, PluginHost) else PluginHost(plugins)
         instances, named = take_instances(overrides, self.host)
         if isinstance(settings, RunSettings):
@@ -177,7 +183,7 @@ class Session:
         check_anchors(plan, None if resumes else folder)
         with ExitStack() as opened:
             store = opened.enter_context(RunStore(Path(out), write=True))
-            emit = opened.enter_context(self._receivers(store.folder, on_event))
+            emit = opened.enter_context(self._receivers(store, on_event))
             self._claim(store, story, folder)
             if overrides := store.overrides():
                 config, plan = self._plan(self._with_cast(with_overrides(story, overrides)))
@@ -197,6 +203,31 @@ class Session:
                 )
             )
             return result
+
+    def preview(
+        self,
+        script: StoryScript,
+        store: RunStore,
+        memory_store: MemoryStore[Any],
+        pins: Mapping[str, int | None] | None = None,
+    ) -> tuple[MadeAgain, ...]:
+        """Return which shots of a run another render would make again, in story order, without making any.
+
+        Args:
+            script: What would be rendered.
+            store: The run, open.
+            memory_store: Its memory store, open.
+            pins: By shot, the take that it would be fixed to, None where it would be free; other shots as they are.
+
+        Raises:
+            StoryMemError: What a render would raise before it makes anything.
+        """
+        config, plan = self._plan(self._with_cast(script))
+        memory = Memory(plan.board, memory_store, self.built().encoder)
+        anchors = Anchors(plan, stored_anchors(plan.board.script, plan.size, store), store)
+        policy = self._policy(config)
+        preparer = ShotPreparer(plan, config.settings, self.built(), policy, memory, store, anchors, pins or {})
+        return Previewer(plan, preparer, memory, store).made_again()
 
     # -- plugins ----------------------------------------------------------------------------------------------
 
@@ -318,16 +349,19 @@ class Session:
                 memory_store.close()
 
     @contextmanager
-    def _receivers(self, folder: Path, on_event: Callable[[Event], None] | None) -> Iterator[Callable[[Event], None]]:
+    def _receivers(
+        self, store: RunStore, on_event: Callable[[Event], None] | None
+    ) -> Iterator[Callable[[Event], None]]:
         """Yield what passes every event to the caller, the log and the sinks, one at a time."""
         with ExitStack() as opened:
             built = [self.host.build(Kind.EVENT_SINK, c.name, c.settings) for c in self.settings.sinks]
             for sink in built:
                 opened.callback(sink.close)
-            log = opened.enter_context(RunLog(folder))
+            log = opened.enter_context(RunLog(store.folder))
             sinks = cast("list[EventSink[Any]]", [*built, *self._instances.sinks])
             receivers: list[Callable[[Event], None]] = [
                 log,
+                ProgressNote(store.temporary),
                 *([on_event] if on_event else []),
                 *(sink.handle for sink in sinks),
             ]

@@ -1,75 +1,71 @@
-"""Draws the reference pictures of two_kites.json: simple shapes, made for this project.
+"""Draws the reference pictures of the stories beside it: each character as its look tells, as the storyworld is drawn.
 
-Run from anywhere: ``python examples/stories/draw_references.py``. It writes the pictures in ``references/``.
+Run from anywhere: ``python examples/stories/draw_references.py``. It writes the pictures in ``references/``. The
+embedded model takes looks from pictures and not from words, and reads pictures of its own world alone. What a look does
+not tell, such as the colour of somebody's hair, is drawn by lot, from the character's name.
 """
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-SIZE = 256
-FOLDER = Path(__file__).parent / "references"
-PAPER = (250, 244, 228)
+from storymem.plugin import PluginHost
+from storymem.script.loader import load_script
+from storymem.values.script import Entity, EntityKind
+from storymem_storyworld.draw.render import HEIGHT, WIDTH, as_bytes, render
+from storymem_storyworld.language.looks import ToldLook
+from storymem_storyworld.language.understand import understand
+from storymem_storyworld.world.colours import COLOURS
+from storymem_storyworld.world.sample import sample_look
+from storymem_storyworld.world.spec import PEOPLE, Actor, ClipSpec, Look, Setting
 
-
-def canvas(colour: tuple[int, int, int] = PAPER) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """Return an empty picture and its pen."""
-    picture = Image.new("RGB", (SIZE, SIZE), colour)
-    return picture, ImageDraw.Draw(picture)
-
-
-def face(pen: ImageDraw.ImageDraw, y: int) -> None:
-    """Draw two eyes and a nose around ``y``."""
-    for x in (108, 148):
-        pen.ellipse((x - 7, y - 9, x + 7, y + 9), fill=(30, 30, 30))
-    pen.polygon([(120, y + 18), (136, y + 18), (128, y + 27)], fill=(220, 110, 120))
+FOLDER = Path(__file__).parent
+STORIES = ("fox_and_lantern.json", "two_kites.json", "robot_librarian.json", "desert_case.json", "beach_letter.yaml")
+MEADOW = Setting("meadow", palette=(0.4, 0.4), layout=0.3)
 
 
-def cat() -> Image.Image:
-    """Return a round orange cat with a green neckerchief."""
-    picture, pen = canvas()
-    coat = (238, 140, 44)
-    pen.ellipse((68, 128, 188, 246), fill=coat)
-    pen.polygon([(80, 82), (86, 24), (122, 62)], fill=coat)
-    pen.polygon([(176, 82), (170, 24), (134, 62)], fill=coat)
-    pen.ellipse((74, 50, 182, 154), fill=coat)
-    face(pen, 96)
-    pen.polygon([(128, 158), (96, 142), (96, 174)], fill=(40, 150, 70))
-    pen.polygon([(128, 158), (160, 142), (160, 174)], fill=(40, 150, 70))
-    return picture
+def drawn_look(kind: str, told: ToldLook, name: str) -> Look:
+    """Return a look with everything that is told, and no hat, scarf, pattern or animal's clothes that are not."""
+    free = sample_look(random.Random(name), kind)
+    coat, worn = COLOURS.get(told.coat, free.coat), told.scarf == "worn"
+    return replace(
+        free,
+        coat=coat,
+        outfit=COLOURS.get(told.outfit, free.outfit if kind in PEOPLE else coat),
+        pattern=told.pattern or "plain",
+        hat=told.hat or "none",
+        hat_colour=COLOURS.get(told.hat_colour, free.hat_colour),
+        scarf=worn,
+        scarf_colour=COLOURS.get(told.scarf_colour, free.scarf_colour),
+    )
 
 
-def rabbit() -> Image.Image:
-    """Return a slim white rabbit with a purple waistcoat."""
-    picture, pen = canvas((176, 208, 190))
-    coat = (248, 248, 248)
-    for x in (106, 134):
-        pen.ellipse((x, 8, x + 18, 92), fill=coat)
-    pen.ellipse((94, 142, 162, 250), fill=coat)
-    pen.rectangle((98, 166, 158, 222), fill=(122, 60, 160))
-    pen.line((128, 166, 128, 222), fill=(250, 210, 80), width=4)
-    pen.ellipse((86, 66, 170, 154), fill=coat)
-    face(pen, 104)
-    return picture
-
-
-def meadow() -> Image.Image:
-    """Return a bright meadow with one round tree."""
-    picture, pen = canvas((150, 208, 240))
-    pen.rectangle((0, 168, SIZE, SIZE), fill=(122, 196, 84))
-    pen.rectangle((178, 110, 192, 178), fill=(120, 80, 50))
-    pen.ellipse((140, 44, 230, 134), fill=(54, 140, 70))
-    pen.ellipse((24, 24, 64, 64), fill=(252, 218, 92))
-    return picture
+def picture_of(entity: Entity) -> ClipSpec:
+    """Return the picture of a character or of a meadow."""
+    if entity.kind is not EntityKind.CHARACTER:
+        return ClipSpec(MEADOW, (), size="wide")
+    read = understand(f"{entity.label}, {entity.look}")
+    kind = read.cast[0][0]
+    return ClipSpec(MEADOW, (Actor(drawn_look(kind, read.look_of(kind), entity.id)),))
 
 
 def main() -> None:
-    """Write all pictures."""
-    FOLDER.mkdir(exist_ok=True)
-    for draw in (cat, rabbit, meadow):
-        draw().save(FOLDER / f"{draw.__name__}.png", optimize=True)
+    """Write all pictures that the stories refer to."""
+    host = PluginHost()
+    wanted = {
+        name: picture_of(entity)
+        for story in STORIES
+        for entity in load_script(FOLDER / story, host).entities
+        for name in entity.references
+    }
+    (FOLDER / "references").mkdir(exist_ok=True)
+    pictures = as_bytes(render(list(wanted.values()), frames=1, height=HEIGHT, width=WIDTH)[:, 0])
+    for name, picture in zip(wanted, pictures.permute(0, 2, 3, 1).numpy(), strict=True):
+        Image.fromarray(picture).save(FOLDER / name, optimize=True)
 
 
 if __name__ == "__main__":

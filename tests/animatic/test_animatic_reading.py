@@ -235,3 +235,8 @@ def test_motion_is_measured(x: int, y: int) -> None:
 def test_colours_come_back() -> None:
     for hue in range(0, 360, 30):
         assert hue_of(oklch(0.65, 0.08, hue))[1] == pytest.approx(hue, abs=3)
+
+
+def test_what_is_only_heard_is_not_drawn() -> None:
+    assert inferred_names("Wide shot of an empty street, the faint sound of birds.") == []
+    assert inferred_names("Wide shot of an empty street with a bird.") == ["bird"]

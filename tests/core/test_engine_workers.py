@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,11 +98,9 @@ class Shuffled(Executor):
 
 @given(order=st.lists(st.integers(0, 3), min_size=8, max_size=8))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_order_in_which_shots_finish_never_shows(
-    tmp_path_factory: pytest.TempPathFactory, order: list[int], tmp_path: Path
-) -> None:
-    stage = Stage(tmp_path / f"{len(list(tmp_path.iterdir()))}")
-    stage.root.mkdir()
-    stage.render(WIDE, run="serial", executor="serial", **OPTIONS).check()
-    stage.render(WIDE, run="shuffled", workers=4, executor=Shuffled(order), **OPTIONS).check()
-    compare(stage, "serial", "shuffled")
+def test_the_order_in_which_shots_finish_never_shows(stage: Stage, order: list[int]) -> None:
+    if not stage.folder("serial").exists():  # once for all examples
+        stage.render(WIDE, run="serial", executor="serial", **OPTIONS).check()
+    run = f"shuffled {len(list(stage.root.iterdir()))}"
+    stage.render(WIDE, run=run, workers=4, executor=Shuffled(order), **OPTIONS).check()
+    compare(stage, "serial", run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,26 @@ def test_an_output_that_fills_up_or_closes(tmp_path: Path, tale: Path, arguments
     done = run(*arguments, cwd=tmp_path, out=write)
     os.close(write)
     assert (done.returncode, done.stderr) == (6, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--nope\x1b[31m"],
+        ["nope\x1b[31m"],
+        ["lint", "--nope\x1b[31m\n"],
+        ["lint"],
+        ["lint", "a", "b\x1b[31m"],
+        ["render", "a", "--frames", "\x1b[31m"],
+        ["render", "a", "--size"],
+        ["cast", "nope"],
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_line(program: Program, tmp_path: Path, arguments: list[str]) -> None:
+    done = program(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: .+; see storymem[a-z ]* --help\n", done.stderr)
+    assert "\x1b" not in done.stderr
 
 
 def test_no_standard_output_at_all(tmp_path: Path, tale: Path) -> None:

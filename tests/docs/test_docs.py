@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def short_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder like the repository's, whose stories have two shots of five frames."""
     folder = tmp_path / "examples" / "stories"
     folder.mkdir(parents=True)
+    shutil.copytree(ROOT / "examples" / "stories" / "references", folder / "references")
     for source in (ROOT / "examples" / "stories").glob("*.json"):
         story = json.loads(source.read_text("utf-8"))
         story["scenes"] = story["scenes"][:1]

@@ -321,7 +321,7 @@ def elsewhere() -> Iterator[OpenAIServer]:
 def test_redirects_elsewhere_are_refused_and_get_no_key(
     server: OpenAIServer, elsewhere: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STORYMEM_ENGINE_KEY", KEY)
+    monkeypatch.setenv("VIDEO_API_KEY", KEY)
     target = f"{elsewhere.url}/videos/job-0/content"
     for kind in ("create", "look", "content"):
         server.faults = {kind: [lambda h: h.raw(b"", "text/plain", 307, Location=target)]}
@@ -362,11 +362,11 @@ def test_names_that_lead_to_private_addresses(monkeypatch: pytest.MonkeyPatch) -
 def test_a_server_that_shows_the_key_does_not_show_it_here(
     server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("STORYMEM_ENGINE_KEY", KEY)
+    monkeypatch.setenv("VIDEO_API_KEY", KEY)
     server.faults = {"create": [lambda h: h.json({"error": f"wrong key {h.headers['Authorization']}"}, 401)]}
     said = refusal(server, replace(asks(), jobs=tmp_path / "jobs"))
     assert "wrong key Bearer [api key]" in said
-    assert "the key comes from $STORYMEM_ENGINE_KEY" in said
+    assert "the key comes from $VIDEO_API_KEY" in said
     assert not any(KEY in path.read_text() for path in tmp_path.rglob("*.json"))
 
 

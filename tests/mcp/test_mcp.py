@@ -17,7 +17,11 @@ from PIL import Image
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
 from mcp import Client, StdioServerParameters
+from storymem.plugin import PluginHost
+from storymem.settings import Layer, resolve
+from storymem_mcp.desk import Desk
 from storymem_mcp.folder import Folder, OutsideError
+from storymem_mcp.server import build
 
 PROGRAM = Path(sys.executable).with_name("storymem")
 STORY = {
@@ -158,7 +162,15 @@ def test_tools_say_what_they_may_do(tmp_path: Path) -> None:
         assert looking >= {"status", "contact_sheet", "memory_trace", "frames", "takes", "evaluate", "lint"}
         assert "ctx" not in json.dumps([tool.input_schema for tool in tools.values()])
 
-    serve(tmp_path, agent)
+    async def talk() -> None:
+        host = PluginHost()
+        desk = Desk(
+            Folder(tmp_path), host, resolve([Layer("test", {"backbone": "animatic"})], host.registry), "outline"
+        )
+        async with Client(build(desk)) as client:
+            await agent(client)
+
+    asyncio.run(talk())
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "/etc/passwd", "", ".", "a/../../x", "a\0b"])

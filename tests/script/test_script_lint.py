@@ -252,3 +252,16 @@ def test_edits_say_what_is_wrong() -> None:
     with pytest.raises(ScriptError, match=r"shot 1\.1: prompt: "):
         change_shot(story, "1.1", lambda shot: {"prompt": " "})
     assert with_ids(story).scenes[0].shots[0].id == "1.1"
+
+
+def test_without_a_cut_the_framing_stays() -> None:
+    story = script(
+        {"prompt": "Wide shot. The fox walks."},
+        {"prompt": "Extreme close-up of the fox.", "cut": False},
+        {"prompt": "Close-up. The fox sits.", "cut": False},
+        {"prompt": "The camera follows the fox.", "cut": False},
+        {"prompt": "Low-angle medium shot of the fox."},
+    )
+    assert [f.shot for f in lint(story, 8) if f.rule == "framing-change"] == ["1.2"]
+    mended, _ = apply_fixes(story, 8)
+    assert [shot.cut for shot in mended.scenes[0].shots] == [True, True, False, False, True]

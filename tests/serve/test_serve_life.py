@@ -22,7 +22,7 @@ STORY: dict[str, Any] = {
         {
             "shots": [
                 {"prompt": "Anna walks in a meadow.", "entities": ["anna"]},
-                {"prompt": "Close-up of Anna. She waits.", "entities": ["anna"], "negative_prompt": "rain"},
+                {"prompt": "Close-up of Anna. She waits.", "entities": ["anna"]},
                 {"prompt": "Anna turns to the house.", "entities": ["anna"], "cut": False},
             ]
         }
@@ -30,7 +30,7 @@ STORY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("transition", ["mi2v", "mm2v"])
+@pytest.mark.parametrize("transition", ["first_frame", "motion"])
 def test_a_film_through_our_own_server_equals_the_local_one(animatic: Served, tmp_path: Path, transition: str) -> None:
     common: dict[str, Any] = {"size": (96, 64), "frames": 9, "policy": "sink_recent", "budget": 3, "filters": []}
     common |= {"selector": "uniform", "continuation": transition}
@@ -48,8 +48,8 @@ def test_a_token_is_needed_where_others_can_connect(tmp_path: Path) -> None:
     command = [PROGRAM, "serve", "--host", "0.0.0.0", "--port", "0", "--folder", str(tmp_path)]
     done = subprocess.run([*command, "--backbone", "animatic"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "set $STORYMEM_SERVE_TOKEN or --token-file" in done.stderr
-    with closing(Served(tmp_path, "--backbone", "animatic", STORYMEM_SERVE_TOKEN=TOKEN)) as served:
+    assert "set $VIDEO_SERVER_TOKEN or --token-file" in done.stderr
+    with closing(Served(tmp_path, "--backbone", "animatic", VIDEO_SERVER_TOKEN=TOKEN)) as served:
         assert served.http.get("/v1/videos").status_code == 401
         assert served.http.get("/v1/videos", headers={"Authorization": "Bearer x"}).status_code == 401
         assert served.http.get("/v1/videos", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200

@@ -45,6 +45,7 @@ GROUP = 8  #: frames between two calls of ``progress``
 class Animatic(Backbone[AnimaticSettings]):
     """Draw an instant storyboard preview of every shot, without any model."""
 
+    version = "2"
     shot_options = frozenset({"captions", "memory_strip", "slate", "move_strength", "ease_frames"})
 
     def capabilities(self) -> Capabilities:

@@ -53,7 +53,7 @@ _ANIMALS: dict[str, str] = {
     "donkey": "horse", "cow": "horse", "bear": "bear", "panda": "bear", "lion": "bear", "tiger": "cat",
     "rabbit": "rabbit",
     "bunny": "rabbit", "hare": "rabbit", "mouse": "rabbit", "squirrel": "fox", "elephant": "bear", "bird": "bird",
-    "owl": "bird", "sparrow": "bird", "eagle": "bird", "parrot": "bird", "penguin": "bird", "dragon": "fox",
+    "owl": "owl", "sparrow": "bird", "eagle": "bird", "parrot": "bird", "penguin": "bird", "dragon": "fox",
     "seagull": "bird", "raven": "bird", "fish": "fish", "whale": "fish", "dolphin": "fish", "shark": "fish",
 }  # fmt: skip
 _OBJECTS: dict[str, str] = {
@@ -84,9 +84,11 @@ _PLAIN = re.compile(rf"\b({_PEOPLE}|{'|'.join(_ANIMALS)})s?\b")
 _CAPITAL = r"[A-Z][a-z\u00e0-\u017f]{1,20}"
 _PROPER = re.compile(rf"(?<![.!?:;\-\u2014\"'(] )(?<!^)\b({_CAPITAL}(?: (?:Van |van |de )?{_CAPITAL})?)")
 _OPENING = re.compile(rf"(?:^|[.!?:;,] )({_CAPITAL}(?: {_CAPITAL})?) (?:and|is|[a-z]+s|[a-z]+ly)\b")
-# Neither camera words nor quoted speech and signs name anyone who is seen.
+# Neither camera words, nor quoted speech and signs, nor what is only heard name anyone who is seen.
 _NO_CAST = re.compile(
-    r"(?i)\bbird.?s.?eye\w*|\bworm.?s.?eye|\bover.the.shoulder|(?<!\w)'[^']{3,80}'(?!\w)|\"[^\"]{3,80}\"|\u201c[^\u201d]{3,80}\u201d"
+    r"(?i)\bbird.?s.?eye\w*|\bworm.?s.?eye|\bover.the.shoulder"
+    r"|\b(?:sounds?|songs?|chirping|cries|calls?|noise|voices?) of [^,.;]+"
+    r"|(?<!\w)'[^']{3,80}'(?!\w)|\"[^\"]{3,80}\"|\u201c[^\u201d]{3,80}\u201d"
 )
 _NOT_NAMES = frozenset(re.findall(r"\S+", (
     "a after alabama all ambient american an ancient and another apple around as at before behind both "

@@ -42,6 +42,7 @@ HEIGHTS = {
     "bear": 0.85,
     "rabbit": 0.26,
     "bird": 0.24,
+    "owl": 0.34,
     "fish": 0.22,
 }
 
@@ -52,6 +53,8 @@ def draw_animal(pen: Pen, look: Look, palette: Palette, acting: Acting) -> None:
     shade = darker(fur, palette.ink)
     if look.form == "bird":
         _bird(pen, fur, shade, palette)
+    elif look.form == "owl":
+        _owl(pen, fur, shade, palette)
     elif look.form == "fish":
         _fish(pen, fur, shade, palette)
     else:
@@ -157,6 +160,22 @@ def _bird(pen: Pen, fur: RGB, shade: RGB, palette: Palette) -> None:
     pen.blob([(-0.5, 0.4), (-0.15, 0.62), (0.12, 0.5), (-0.1, 0.33)], shade)
 
 
+def _owl(pen: Pen, fur: RGB, shade: RGB, palette: Palette) -> None:
+    """An owl sits upright and looks at us: round face, tufts, eyes in front."""
+    light, beak = mix(fur, palette.tone(0.95, 0.02, 85), 0.5), palette.tone(0.76, 0.13, 70)
+    for x in (-0.11, 0.11):
+        pen.limb([(x, 0.14), (x, 0.02)], (0.045, 0.06), beak)
+    pen.blob([(-0.3, 0.5), (-0.24, 0.8), (0.0, 0.9), (0.24, 0.8), (0.3, 0.5), (0.18, 0.12), (-0.18, 0.12)], fur, shade)
+    pen.ellipse((0.0, 0.36), (0.17, 0.24), light)
+    for side in (-1, 1):
+        pen.blob([(side * 0.26, 0.6), (side * 0.38, 0.36), (side * 0.3, 0.1), (side * 0.18, 0.36)], shade)
+        pen.polygon([(side * 0.25, 0.8), (side * 0.26, 1.0), (side * 0.08, 0.89)], shade)
+        pen.ellipse((side * 0.115, 0.73), (0.12, 0.12), light)
+        pen.ellipse((side * 0.115, 0.73), (0.075, 0.075), palette.tone(0.85, 0.14, 95))
+        pen.ellipse((side * 0.115, 0.73), (0.04, 0.04), palette.ink)
+    pen.polygon([(-0.04, 0.7), (0.04, 0.7), (0.0, 0.6)], beak)
+
+
 def _fish(pen: Pen, fur: RGB, shade: RGB, palette: Palette) -> None:
     pen.blob([(-0.5, 0.5), (-0.92, 0.85), (-0.84, 0.5), (-0.92, 0.15)], shade)
     pen.blob([(-0.6, 0.5), (-0.1, 0.85), (0.45, 0.72), (0.7, 0.5), (0.45, 0.28), (-0.1, 0.15)], fur, shade)
@@ -174,21 +193,42 @@ def draw_portrait(pen: Pen, look: Look, palette: Palette, acting: Acting) -> Non
     pen.blob([(-0.105, 0.85), (-0.07, 0.93), (0.0, 0.95), (0.07, 0.93), (0.105, 0.85), (0.06, 0.775), (0.0, 0.76),
               (-0.06, 0.775)], fur, shade)  # fmt: skip
     pen.limb([(-0.075, 0.75), (0.075, 0.75)], (0.011, 0.011), palette.tone(*look.top))
-    if look.form in ("cat", "fox"):
+    if look.form == "cat":
         _stripes(pen, shade)
+    elif look.form == "fox":
+        _fox_cheeks(pen, light)
+    elif look.form == "owl":
+        _owl_face(pen, light)
     _muzzle(pen, look.form, light, palette)
     for side in (-1, 1):
         _animal_eye(pen, side, acting.mood, palette)
 
 
 def _muzzle(pen: Pen, form: str, light: RGB, palette: Palette) -> None:
-    if form == "bird":
+    if form in ("bird", "owl"):
         pen.polygon([(-0.022, 0.84), (0.022, 0.84), (0.0, 0.79)], palette.tone(0.76, 0.13, 70))
+        return
+    if form == "fox":  # long and narrow, with the nose at its lower end
+        pen.blob([(-0.034, 0.845), (0.034, 0.845), (0.022, 0.785), (0.0, 0.765), (-0.022, 0.785)], light)
+        pen.blob([(-0.018, 0.792), (0.018, 0.792), (0.0, 0.766)], palette.ink)
         return
     pen.ellipse((0.0, 0.806), (0.048, 0.034 if form == "cat" else 0.042), light)
     pen.blob([(-0.016, 0.83), (0.016, 0.83), (0.0, 0.812)], palette.ink)
     pen.curve([(0.0, 0.815), (0.0, 0.8), (-0.022, 0.79)], 0.0022, palette.ink)
     pen.curve([(0.0, 0.8), (0.022, 0.79)], 0.0022, palette.ink)
+
+
+def _fox_cheeks(pen: Pen, light: RGB) -> None:
+    """White cheeks that run out to a point on each side."""
+    outline = ((0.03, 0.83), (0.085, 0.85), (0.135, 0.8), (0.08, 0.785), (0.03, 0.775))
+    for side in (-1, 1):
+        pen.blob([(side * x, y) for x, y in outline], light)
+
+
+def _owl_face(pen: Pen, light: RGB) -> None:
+    """Two pale discs around the eyes."""
+    for side in (-1, 1):
+        pen.ellipse((side * 0.048, 0.865), (0.052, 0.056), light)
 
 
 def _stripes(pen: Pen, shade: RGB) -> None:
@@ -219,6 +259,20 @@ def _ears_pointed(pen: Pen, fur: RGB, light: RGB) -> None:
         pen.polygon([(side * 0.088, 0.895), (side * 0.094, 0.972), (side * 0.05, 0.93)], light)
 
 
+def _ears_of_a_fox(pen: Pen, fur: RGB, light: RGB) -> None:
+    """Large, upright, with dark tips."""
+    for side in (-1, 1):
+        pen.polygon([(side * 0.112, 0.87), (side * 0.118, 1.05), (side * 0.022, 0.94)], mix(fur, (30, 24, 24), 0.65))
+        pen.polygon([(side * 0.112, 0.87), (side * 0.1165, 1.005), (side * 0.022, 0.94)], fur)
+        pen.polygon([(side * 0.1, 0.9), (side * 0.105, 0.985), (side * 0.05, 0.935)], light)
+
+
+def _tufts(pen: Pen, fur: RGB, light: RGB) -> None:
+    """An owl's ear tufts."""
+    for side in (-1, 1):
+        pen.polygon([(side * 0.1, 0.9), (side * 0.112, 1.0), (side * 0.05, 0.935)], mix(fur, (40, 30, 30), 0.3))
+
+
 def _ears_floppy(pen: Pen, fur: RGB, light: RGB) -> None:
     for side in (-1, 1):
         pen.ellipse((side * 0.108, 0.845), (0.032, 0.075), mix(fur, (40, 30, 30), 0.3), tilt=side * 14)
@@ -242,6 +296,7 @@ def _no_ears(pen: Pen, fur: RGB, light: RGB) -> None:
 
 _PORTRAIT_EARS: dict[str, Callable[[Pen, RGB, RGB], None]] = {
     "dog": _ears_floppy, "bear": _ears_round, "rabbit": _ears_tall, "bird": _no_ears, "fish": _no_ears,
+    "fox": _ears_of_a_fox, "owl": _tufts,
 }  # fmt: skip
 
 

@@ -19,6 +19,8 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _LONGEST = 700  #: characters of a prompt that are looked at; three lines hold far fewer
 _PAPER = (250, 246, 236)
 _DARK = (22, 20, 28)
+#: Where Pillow's own font would show nothing but boxes.
+_NO_LETTERS = "(no letters for this caption in the built-in font: set backbone.font to a .ttf or .otf that has them)"
 # Pillow's own font holds ASCII alone; plain signs and letters read better than empty boxes.
 _PLAIN = str.maketrans({
     "\u2010": "-", "\u2011": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2018": "'", "\u2019": "'",
@@ -151,6 +153,8 @@ def _caption(image: Image.Image, slate: Slate) -> None:
     text = clean(slate.caption[:_LONGEST], not slate.font)
     if not text:
         return
+    if not slate.font and sum(not c.isascii() for c in text) * 2 > len(text):
+        text = _NO_LETTERS
     width, height = image.size
     margin = round(width * 0.045)
     short = min(width, height)

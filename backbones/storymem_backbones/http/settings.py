@@ -44,7 +44,7 @@ class HttpSettings(PluginSettings):
     """
 
     base_url: str
-    api_key_env: Annotated[str, Inert] = "STORYMEM_ENGINE_KEY"
+    api_key_env: Annotated[str, Inert] = "VIDEO_API_KEY"
     api_key_file: Annotated[Path | None, Inert] = None
     size: tuple[Side, Side] = (832, 480)
     size_multiple: Annotated[int, Field(ge=1, le=256)] = 16

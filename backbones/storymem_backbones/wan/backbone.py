@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from storymem.interfaces import Capabilities, Check, Handover, Mode, Progress, Requirements, ShotRequest
+from storymem.interfaces import Capabilities, Check, Mode, Progress, Requirements, ShotRequest
 from storymem.values.clip import Clip, Frames
+from storymem.values.request import Handover
 from storymem_backbones.diffusion.backbone import LoadsPipelines
 from storymem_backbones.diffusion.card import ModelCard
 from storymem_backbones.diffusion.errors import GenerationError
@@ -107,7 +108,8 @@ class WanBackbone(LoadsPipelines[WanSettings]):
             LoraError: A LoRA does not fit.
         """
         settings = self.settings.model_copy(update=dict(request.options))
-        shot = _completed(request, settings)
+        negative = settings.negative_prompt if request.negative_prompt is None else request.negative_prompt
+        shot = replace(request, negative_prompt=negative, handover=_opening(request))
         from_text = settings.text_to_video is not None and request.mode is Mode.T2V and not request.anchors
         pipeline = self._pipeline(from_text)
         sampling = self._sampling(settings, self._manifest(), text_to_video=from_text)
@@ -210,10 +212,8 @@ class WanBackbone(LoadsPipelines[WanSettings]):
                     yield Check(f"lora {lora.name}, {side} noise", path.is_file(), f"{path}: {found}")
 
 
-def _completed(request: ShotRequest, settings: WanSettings) -> ShotRequest:
-    """Return the request with a negative prompt, and with the picture anchored at its start as what it begins with."""
-    negative = settings.negative_prompt if request.negative_prompt is None else request.negative_prompt
-    opening = request.handover
-    if opening is None and request.anchors:
-        opening = Handover(1, frames=request.anchors[0].load()[None])
-    return replace(request, negative_prompt=negative, handover=opening)
+def _opening(request: ShotRequest) -> Handover | None:
+    """Return the frames that the clip begins with: those handed over, or the picture anchored at its first frame."""
+    if request.handover is None and request.anchors:
+        return Handover(1, frames=request.anchors[0].load()[None])
+    return request.handover

@@ -25,7 +25,8 @@ class OneSize(Capabilities):
             native = "x".join(map(str, self.size))
             raise SettingsError(
                 f"size {width}x{height}: the embedded model was made for {native} and makes nothing else; "
-                f"leave the size out (or set size = {native!r}) and enlarge the finished film"
+                f"leave the size out (or set size = {native!r}) and enlarge the film with finish = "
+                '["storyworld_upscale"], which makes it four times as large, or ["resize"], which makes it any size'
             )
 
 

@@ -6,13 +6,15 @@ from storymem.plugin import Register, hookimpl
 from storymem_backbones.wan.register import INSTALL, REQUIRES
 from storymem_storyworld.tiny.settings import CLIP, QUALITY_HEAD, TinySettings
 
-#: What suits films of the storyworld: its own CLIP, StoryMem's selection with it, its quality head as a filter, and a
-#: memory of four: with eight it confuses characters more often (benchmarks/results/storyworld.md).
+#: What suits films of the storyworld: its own CLIP, StoryMem's selection with it, its quality head as a filter, a
+#: memory of four: with eight it confuses characters more often (benchmarks/results/storyworld.md), and a film of a size
+#: people can look at. Interpolation comes before the upsampler because it is cheap on small pictures only.
 SUGGESTS = {
     "budget": 4,
     "encoder": {"name": "clip", "model": str(CLIP)},
     "selector": {"name": "semantic"},
     "filters": [{"name": "aesthetic", "head": str(QUALITY_HEAD)}],
+    "finish": [{"name": "interpolate", "fps": 24}, "storyworld_upscale"],
 }
 
 

@@ -13,7 +13,7 @@ from storymem.values.clip import Clip, Frames, VideoFormat
 from storymem_storyworld.upscale.net import SCALE, WEIGHTS_FILE, Upscaler, load_upscaler
 from storymem_storyworld.upscale.settings import UpscaleSettings
 
-_AT_ONCE = 8  # frames; more are no quicker, and cancelling waits for them
+_AT_ONCE = 2  # frames: what lies between the layers then stays in the processor's cache, and takes half the time
 
 
 class StoryworldUpscale(Finisher[UpscaleSettings]):
@@ -48,7 +48,8 @@ class StoryworldUpscale(Finisher[UpscaleSettings]):
     @torch.inference_mode()
     def _enlarged(self, frames: Frames) -> Frames:
         if self._network is None:
-            self._network = load_upscaler(self.settings.weights)
+            self._network = load_upscaler(self.settings.weights).to(memory_format=torch.channels_last)
+        # Permuted, not copied: colours stay innermost, the layout in which convolutions of few channels are quickest.
         small = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
         # As bytes before the pixels are put in their places, which so takes a quarter of the memory; 128 rounds.
         cells = self._network.cells(small).mul_(127.5).add_(128).clamp_(0, 255).byte()

@@ -30,6 +30,7 @@ from storymem.cli import (
     trust,
 )
 from storymem.cli.extensions import ExtensibleGroup
+from storymem.openmp import set_openmp_defaults
 
 app = typer.Typer(
     name="storymem",
@@ -95,6 +96,7 @@ def options(
 
 def main() -> None:
     """Run the program; exit codes are listed in docs/errors.md."""
+    set_openmp_defaults()
     sys.exit(ending.run(app))
 
 

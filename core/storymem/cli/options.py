@@ -26,6 +26,7 @@ Workers = Annotated[int | None, typer.Option(help="Shots made side by side.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over an existing file.")]
 Trust = Annotated[bool, typer.Option("--trust", help="Agree to what the folder asks for, see storymem trust.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be made again.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 Shot = Annotated[str, typer.Argument(help="Shot id, such as 1.2.")]
 

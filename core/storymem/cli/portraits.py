@@ -30,7 +30,7 @@ def portraits(
 ) -> None:
     """Make a reference image of every character that has none, and write the script with them.
 
-    The pictures go into a folder beside the new script, named like it. Render the new script afterwards.
+    The pictures go into a folder beside the new script, NAME_portraits. Render the new script afterwards.
     """
     from storymem.cli.progress import receiver
     from storymem.cli.render import interruptible
@@ -42,7 +42,8 @@ def portraits(
     from storymem.session import Session
 
     target = out or script.with_name(f"{script.stem}_portraits.json")
-    folder, cancel = target.with_suffix(""), CancelToken()
+    # Never the plain name: that is the folder in which the new script is rendered, if both lie in films/.
+    folder, cancel = target.with_name(f"{target.stem.removesuffix('_portraits')}_portraits"), CancelToken()
     check_suffix(target)  # before anything is made, not after
     if not force:
         require_free(folder, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
     from storymem.engine.cancel import CancelToken
+    from storymem.engine.preview import MadeAgain
     from storymem.plugin import PluginHost
     from storymem.result import RunResult
     from storymem.session import Session
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 def render(
     script: Annotated[Path, typer.Argument(help="Story script: JSON, JSON5, YAML or TOML.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder; films/<script name> if not given.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Run folder; films/<script name> if not given.",
+        ),
     ] = None,
     config: options.Config = None,
     assign: options.Set = None,
@@ -45,7 +51,10 @@ def render(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Render a story script to a film; what is finished already is not made again."""
+    """Render a story script to a film; what is finished already is not made again.
+
+    Without --out, a backbone that is not the default has films/<script name>_<backbone>.
+    """
     shortcuts = {
         "backbone": backbone,
         "policy": policy,
@@ -60,7 +69,7 @@ def render(
 
     host = PluginHost(plugin or [])
     resolved = options.settings_from(host, config, assign, shortcuts, trust=trust)
-    folder = out or Path("films") / script.stem
+    folder = out or _own_folder(script, resolved, host)
     if force:
         from storymem.film.names import set_foreign_aside
 
@@ -68,18 +77,55 @@ def render(
     run_render(script, folder, resolved, host, None, as_json, quiet)
 
 
+def _own_folder(script: Path, resolved: Resolved, host: PluginHost) -> Path:
+    """Return films/<script name>, with the backbone's name if it is not the default: a preview replaces no film."""
+    backbone = resolved.settings.backbone.name
+    plain = backbone == host.registry.defaults().get("backbone")
+    return Path("films") / (script.stem if plain else f"{script.stem}_{backbone}")
+
+
 def resume(
     run: options.Run,
+    script: Annotated[
+        Path | None, typer.Option(help="Continue with this script, edited since; only what it changes is made again.")
+    ] = None,
     config: options.Config = None,
     assign: options.Set = None,
     workers: options.Workers = None,
+    dry_run: options.DryRun = False,
     trust: options.Trust = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Continue a run, from the script and settings it was started with."""
     agree(run, trust)
-    resume_run(run, config, assign, {"workers": workers}, as_json, quiet)
+    if dry_run:
+        from storymem.runs import open_run, preview_script
+        from storymem.script.source import read_source
+
+        with stored_session(run, config, assign, {"workers": workers}) as stored, open_run(run) as opened:
+            story = read_source(script, stored.session.host)[0] if script else stored.script
+            print_made_again(preview_script(opened, stored.session, story), as_json)
+        return
+    resume_run(run, config, assign, {"workers": workers}, as_json, quiet, script)
+
+
+def print_made_again(found: Sequence[MadeAgain], as_json: bool) -> None:
+    """Print which shots would be made again, why, and how long that would take one after the other."""
+    from dataclasses import asdict
+
+    from storymem.cli.terminal import print_json
+
+    if as_json:
+        print_json([{**asdict(again), "certain": again.certain} for again in found])
+        return
+    for again in found:
+        because = f" ({', '.join(again.because)})" if again.because else ""
+        echo(f"shot {again.shot}: {'' if again.certain else 'perhaps, '}{again.reason}{because}")
+    known = [(again.certain, again.seconds) for again in found if again.seconds is not None]
+    certain = sum(seconds for sure, seconds in known if sure)
+    plural = "shot" if len(found) == 1 else "shots"
+    echo(f"{len(found)} {plural}: {certain:.0f} s, at most {sum(s for _, s in known):.0f} s" if found else "nothing")
 
 
 def agree(run: Path, trusted: bool) -> None:
@@ -97,10 +143,14 @@ def resume_run(
     shortcuts: dict[str, Any],
     as_json: bool,
     quiet: bool,
+    script: Path | None = None,
 ) -> None:
-    """Render a run folder's own script again, with its settings under those of file and command line."""
+    """Render a run's own script again, or an edited one, with its settings under those of file and command line."""
     with stored_session(run, config, assign, shortcuts) as stored:
-        _render(stored.session, stored.script, run, stored.base, as_json, quiet, resumes=True)
+        if script is not None:
+            _render(stored.session, script, run, None, as_json, quiet)
+        else:
+            _render(stored.session, stored.script, run, stored.base, as_json, quiet, resumes=True)
 
 
 @dataclass(frozen=True, slots=True)

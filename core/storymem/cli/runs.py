@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storymem.cli import options
-from storymem.cli.render import agree, resume_run, stored_session
+from storymem.cli.render import agree, print_made_again, resume_run, stored_session
 from storymem.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -67,15 +67,21 @@ def redo(
     prompt: Annotated[str | None, typer.Option(help="New prompt for this run; the script file stays.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the script's own seed and prompt.")] = False,
     render: Annotated[bool, typer.Option(help="Render at once.")] = True,
+    dry_run: options.DryRun = False,
     trust: options.Trust = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Make a shot again; later shots are made again only if what they see of it has changed."""
-    from storymem.runs import check_redo, open_run
+    from storymem.runs import check_redo, open_run, preview_redo
 
     _check_redo(seed, prompt, reset)
     agree(run, trust)
+    if dry_run:
+        with stored_session(run, None, None, {}) as stored, open_run(run, host=stored.session.host) as opened:
+            override = None if reset else opened.override(shot, seed, prompt)
+            print_made_again(preview_redo(opened, stored.session, shot, override), as_json)
+        return
     with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
         override = None if reset else opened.override(shot, seed, prompt)
         opened.require_shot(shot)
@@ -90,14 +96,19 @@ def pin(
     shot: options.Shot,
     take: Annotated[int | None, typer.Argument(help="Take number; leave out to unpin.")] = None,
     render: Annotated[bool, typer.Option(help="Render at once.")] = True,
+    dry_run: options.DryRun = False,
     trust: options.Trust = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Fix a shot to one of its takes, whatever the script and settings say; without a number, free it."""
-    from storymem.runs import check_pin, open_run
+    from storymem.runs import check_pin, open_run, preview_pin
 
     agree(run, trust)
+    if dry_run:
+        with stored_session(run, None, None, {}) as stored, open_run(run, host=stored.session.host) as opened:
+            print_made_again(preview_pin(opened, stored.session, shot, take), as_json)
+        return
     with stored_session(run, None, None, {}) as stored, open_run(run, write=True, host=stored.session.host) as opened:
         check_pin(opened, stored.session, shot, take)
         opened.pin(shot, take)

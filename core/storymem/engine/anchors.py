@@ -46,6 +46,11 @@ class Anchors:
         self._pictures = pictures
         self._store = store
 
+    def known(self, spec: ShotSpec) -> bool:
+        """Whether all that a shot is anchored to is in the run."""
+        done = {current.shot for current in self._store.finished()}
+        return all(a.image in self._pictures if a.image else a.shot in done for a in spec.shot.shot.anchors)
+
     def of(self, spec: ShotSpec) -> tuple[AnchorFrame, ...]:
         """Return a shot's anchors, by frame; the shots that they are taken from must be done."""
         found = [self._anchor(spec, anchor) for anchor in spec.shot.shot.anchors]
@@ -121,10 +126,20 @@ def import_anchors(
     pictures: dict[str, StoredPicture] = {}
     for shot, image in _images(script):
         if image not in pictures:
-            key = digest("anchor", {"image": image, "size": list(size)})
+            key = _key(image, size)
             found = _stored(store, key) if resumes else None
             pictures[image] = found or _imported(store, key, anchor_path(base, shot, image), size)
     return pictures
+
+
+def stored_anchors(script: StoryScript, size: tuple[int, int], store: RunStore) -> dict[str, StoredPicture]:
+    """Return those of the script's anchor images that the run has, by name; see :func:`import_anchors`."""
+    found = {image: _stored(store, _key(image, size)) for _, image in _images(script)}
+    return {image: picture for image, picture in found.items() if picture is not None}
+
+
+def _key(image: str, size: tuple[int, int]) -> str:
+    return digest("anchor", {"image": image, "size": list(size)})
 
 
 def _images(script: StoryScript) -> Iterator[tuple[str, str]]:

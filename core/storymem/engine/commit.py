@@ -153,6 +153,7 @@ class ShotCommitter:
             "seed": made.seed,
             "attempts": made.attempts,
             "accepted": made.accepted,
+            **({"advice": made.advice} if made.advice else {}),
             "mode": shot.mode,
             "backbone": self._backbone,
             **({"sound": True} if made.sound else {}),

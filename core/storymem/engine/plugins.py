@@ -169,7 +169,8 @@ def _accept_gate(host: PluginHost, settings: RunSettings) -> AcceptGate | None:
     chosen = settings.accept
     if chosen is None:
         return None
-    return AcceptGate(_filters(host, "accept.filters", chosen.filters), chosen.attempts, chosen.share, chosen.samples)
+    filters = _filters(host, "accept.filters", chosen.filters)
+    return AcceptGate(filters, chosen.attempts, chosen.share, chosen.samples, chosen.revise)
 
 
 def require_encoder(what: str, plugin: Plugin[Any], encoder: object) -> None:

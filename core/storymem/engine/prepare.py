@@ -5,6 +5,7 @@ Runs in the engine's process and touches no pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ class ShotPreparer:
         memory: What earlier shots gave.
         store: What is there already.
         anchors: Pictures that shots are anchored to.
+        pins: Takes to use in place of those that the user fixed, by shot; None where none is to count.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class ShotPreparer:
         memory: Memory,
         store: RunStore,
         anchors: Anchors,
+        pins: Mapping[str, int | None] | None = None,
     ) -> None:
         self._plan = plan
         self._settings = settings
@@ -84,6 +87,7 @@ class ShotPreparer:
         self._memory = memory
         self._store = store
         self._anchors = anchors
+        self._pins = pins or {}
         self.keys = ShotKeys.of(settings, plugins, policy)
 
     def prepare(self, position: int) -> PreparedShot:
@@ -100,8 +104,12 @@ class ShotPreparer:
         request = replace(spec.request, memory=recalled, handover=self._handover(spec), anchors=anchors)
         key = self.keys.take(request, recalled, request.handover)
         shot = PreparedShot(spec, request, view, key)
-        take = self._store.usable_take(spec.shot.id, key)
+        take = self._usable_take(spec.shot.id, key)
         return shot if take is None else self._with_take(shot, take)
+
+    def anchors_known(self, position: int) -> bool:
+        """Whether all that a shot is anchored to is there, so that it can be prepared."""
+        return self._anchors.known(self._plan.specs[position])
 
     def task(self, shot: PreparedShot, folder: Path) -> ShotTask:
         """Return the work that is left."""
@@ -127,6 +135,12 @@ class ShotPreparer:
         if shot.take is not None:
             return ""
         return self._plugins.backbone.explain(shot.request.prompt, shot.request.subjects)
+
+    def _usable_take(self, shot: str, key: str) -> Take | None:
+        if shot not in self._pins:
+            return self._store.usable_take(shot, key)
+        number = self._pins[shot]
+        return self._store.take_of_key(shot, key) if number is None else self._store.take(shot, number)
 
     def _with_take(self, shot: PreparedShot, take: Take) -> PreparedShot:
         spec = shot.spec

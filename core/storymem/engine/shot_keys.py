@@ -30,6 +30,11 @@ def readable(request: ShotRequest) -> dict[str, Any]:
     }
 
 
+def view_key(clip: str, first: int, crf: int) -> str:
+    """Return the key of the viewing copy of a clip without its first frames, at a quality."""
+    return digest("view", {"clip": clip, "first": first, "crf": crf})
+
+
 @dataclass(frozen=True, slots=True)
 class ShotKeys:
     """Makes the keys of a run's shots.
@@ -77,7 +82,7 @@ class ShotKeys:
 
     def view(self, spec: ShotSpec, clip: str) -> str:
         """Return the key of the viewing copy of a clip."""
-        return digest("view", {"clip": clip, "first": spec.transition.drop, "crf": self.crf})
+        return view_key(clip, spec.transition.drop, self.crf)
 
     def tail(self, spec: ShotSpec, clip: str) -> str:
         """Return the key of the frames that a clip hands over."""

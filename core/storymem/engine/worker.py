@@ -9,14 +9,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storymem.engine.accept import AcceptGate, Judgement, attempt_seed
+from storymem.engine.accept import AcceptGate, Judgement, attempt_seed, revised
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins
 from storymem.errors import Cancelled, DamagedFile, PluginError, ShotError, StoryMemError
 from storymem.interfaces.backbone import Capabilities, Progress
@@ -83,6 +83,14 @@ class WorkerFactory(WorkerRecipe):
         return other
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    clip: Clip
+    judgement: Judgement
+    seed: int
+    advice: str = ""  #: what its prompt had beyond the shot's own
+
+
 class Worker:
     """Makes shots with one set of plugins. May be shared by threads: a backbone that must not be is used in turn."""
 
@@ -138,8 +146,9 @@ class Worker:
         with self._backbone_turn():
             progress(0, 1)  # a run that was cancelled while this shot waited for its turn stops here
             started = time.monotonic()
-            clip, judgement, seed, attempts = self._best(task, request, progress)
+            kept, attempts = self._best(task, request, progress)
             seconds = time.monotonic() - started
+        clip = kept.clip
         codec = MASTERS[task.master]
         path = task.path(f"master{codec.suffix}")
         write_clip(path, clip, codec)
@@ -156,31 +165,36 @@ class Worker:
             fps=clip.fps,
             seconds=seconds,
             sound=clip.sound is not None,
-            seed=seed,
+            seed=kept.seed,
             attempts=attempts,
-            accepted=judgement.accepted,
+            accepted=kept.judgement.accepted,
+            advice=kept.advice,
             notes=notes,
         )
-        return clip, made, judgement.rejections
+        return clip, made, kept.judgement.rejections
 
-    def _best(self, task: ShotTask, request: ShotRequest, progress: Progress) -> tuple[Clip, Judgement, int, int]:
-        """Return the first accepted clip or else the best one, its judgement and seed, and the attempts made."""
+    def _best(self, task: ShotTask, request: ShotRequest, progress: Progress) -> tuple[_Attempt, int]:
+        """Return the first accepted attempt or else the best one, and how many were made."""
         gate = self._plugins.accept
         if gate is None:
-            return self._generate(task.shot, request, progress), Judgement(True, 1.0, 0.0), request.seed, 1
-        best: tuple[Clip, Judgement, int] | None = None
-        for attempt in range(gate.attempts):
-            if attempt:
+            return _Attempt(self._generate(task.shot, request, progress), Judgement(True, 1.0, 0.0), request.seed), 1
+        best: _Attempt | None = None
+        advice = ""
+        for number in range(gate.attempts):
+            if number:
                 progress(0, 1)  # a run that was cancelled while the last attempt was judged stops here
-            seed = attempt_seed(request.seed, attempt)
-            clip = self._generate(task.shot, replace(request, seed=seed), progress)
-            judgement = self._judge(task, clip, gate)
-            if best is None or judgement.rank > best[1].rank:
-                best = clip, judgement, seed
-            if judgement.accepted:
+            seed = attempt_seed(request.seed, number)
+            asked = replace(request, seed=seed, prompt=revised(request.prompt, advice))
+            clip = self._generate(task.shot, asked, progress)
+            attempt = _Attempt(clip, self._judge(task, clip, gate), seed, advice)
+            if best is None or attempt.judgement.rank > best.judgement.rank:
+                best = attempt
+            if attempt.judgement.accepted:
                 break
+            # Advice on advice would drift away from the story: each attempt starts from the script's own prompt.
+            advice = attempt.judgement.advice if gate.revise else ""
         assert best is not None
-        return *best, attempt + 1
+        return best, number + 1
 
     def _judge(self, task: ShotTask, clip: Clip, gate: AcceptGate) -> Judgement:
         try:
@@ -192,7 +206,16 @@ class Worker:
 
     def _context(self, task: ShotTask, clip: Clip) -> ClipContext:
         known: dict[str, NDArray[np.float32]] = dict(task.embeddings)
-        return ClipContext(clip, task.first, task.visible, self._plugins.encoder, known, task.ref, task.visible_ids)
+        return ClipContext(
+            clip,
+            task.first,
+            task.visible,
+            self._plugins.encoder,
+            known,
+            task.ref,
+            task.visible_ids,
+            task.request.prompt,
+        )
 
     def _generate(self, shot: str, request: ShotRequest, progress: Progress) -> Clip:
         backbone = self._plugins.backbone

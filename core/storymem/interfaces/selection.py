@@ -30,12 +30,15 @@ class Verdict:
         score: What was measured; higher is better.
         threshold: The score that was needed.
         reason: A few words, for the user, when ``keep`` is false.
+        advice: What to add to the shot's prompt so that another attempt may pass, in a few words; used by an accept
+            gate with ``accept.revise``.
     """
 
     keep: bool
     score: float
     threshold: float
     reason: str = ""
+    advice: str = ""
 
 
 class ClipContext:
@@ -46,6 +49,7 @@ class ClipContext:
         first: Index of the first frame that does not repeat the previous shot.
         memory: Keyframes visible to this shot, in story order; read when they are looked at.
         memory_ids: Their ids, which cost nothing to look at.
+        prompt: The shot's prompt as the script gives it; empty where a clip is judged without one.
 
     Args:
         clip: The clip.
@@ -56,6 +60,7 @@ class ClipContext:
             table for all its shots, since each sees the keyframes of all earlier ones.
         shot: The shot, as its keyframes will name it.
         memory_ids: See above; read from ``memory`` if not given.
+        prompt: See above.
     """
 
     def __init__(
@@ -67,8 +72,10 @@ class ClipContext:
         known: dict[str, NDArray[np.float32]] | None = None,
         shot: ShotRef | None = None,
         memory_ids: Sequence[str] | None = None,
+        prompt: str = "",
     ) -> None:
         self.clip = clip
+        self.prompt = prompt
         self.first = first
         self.memory = memory
         self.memory_ids = tuple(k.id for k in memory) if memory_ids is None else memory_ids

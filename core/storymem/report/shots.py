@@ -48,6 +48,7 @@ def _facts(shot: ShotReport, entities: Mapping[str, Entity]) -> str:
         [
             ("shows", names),
             ("prompt as sent", sent if sent != shot.shot.shot.prompt else ""),
+            ("added by the gate", take.request.get("advice", "")),
             ("mode", take.request.get("mode", "")),
             ("take", f"{take.number} of {len(shot.takes)}{', pinned' if take.pinned else ''}"),
             ("length", f"{(take.frames - shot.first) / take.fps:.2f} s, {take.frames - shot.first} frames"),

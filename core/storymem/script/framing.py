@@ -24,6 +24,11 @@ _FRAMING = frozenset(
 _IS_FRAMING = re.compile(
     r"\b(?:shots?|angles?|views?|close[- ]?ups?|camera|perspective|pov|wide|medium|overhead|aerial)\b"
 )
+#: At most two words before it, as in "extreme close-up" or "low-angle medium shot".
+_OPENING_SIZE = re.compile(
+    r"(?:[a-z-]+ ){0,2}?(?:(?P<wide>wide|long|establishing)|(?P<medium>medium|mid))[a-z -]{0,20}?\b(?:shot|view)\b"
+    r"|(?:[a-z-]+ ){0,2}?(?P<close_up>close[- ]?up)\b"
+)
 _CLAUSE = re.compile(r"[^.;:!?\n]+[.;:!?\n]*")
 _PART = re.compile(r"[^,]+,?")
 
@@ -35,6 +40,12 @@ def told_content(prompt: str) -> frozenset[str]:
         if not _only_framing(clause):
             kept += [word for part in _PART.findall(clause) if not _only_framing(part) for word in _WORD.findall(part)]
     return frozenset(_without_lead(kept))
+
+
+def opening_size(prompt: str) -> str:
+    """Return "wide", "medium" or "close-up" if a prompt opens with one of these shot sizes, else an empty string."""
+    match = _OPENING_SIZE.match(folded(prompt))
+    return next((size for size, found in match.groupdict().items() if found), "").replace("_", "-") if match else ""
 
 
 def _only_framing(text: str) -> bool:

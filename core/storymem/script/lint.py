@@ -44,6 +44,7 @@ def lint(
         *rules.looks(script, token_counter),
         *rules.listings(script),
         *rules.places(script),
+        *rules.framings(script),
         *rules.crowds(script, budget),
         *rules.repeats(script),
         *rules.unfilmable(script),

@@ -11,7 +11,7 @@ from pathlib import Path
 from storymem.errors import ScriptError
 from storymem.script.edits import AddLook, DropEntity, ListEntity, MakeCut
 from storymem.script.findings import Finding, Severity
-from storymem.script.framing import told_content
+from storymem.script.framing import opening_size, told_content
 from storymem.script.mentions import TokenCounter, mentions, missing_looks, negated, with_look
 from storymem.script.references import anchor_path, reference_path
 from storymem.script.speech import spoken_seconds
@@ -157,6 +157,18 @@ def _moved(kinds: dict[str, EntityKind], before: tuple[Shot, str], after: tuple[
     if before[1] and after[1] and before[1] != after[1]:
         return repr(_short(before[1])), repr(_short(after[1]))
     return None
+
+
+def framings(script: StoryScript) -> Iterator[Finding]:
+    """``framing-change``: without a cut the camera would have to jump, and models show a ghost where it does."""
+    before = ""
+    for shot_id, shot in all_shots(script):
+        size = opening_size(shot.prompt)
+        if size and before and size != before and not shot.cut:
+            reason = f"not a cut, but it begins as a {size} shot where the one before is a {before} shot"
+            advice = "make it a cut, or keep the framing and tell how the camera moves"
+            yield Finding(shot_id, "framing-change", Severity.WARNING, reason, advice, MakeCut(shot_id))
+        before = size if size or shot.cut else before
 
 
 def crowds(script: StoryScript, budget: int) -> Iterator[Finding]:

@@ -53,6 +53,7 @@ class AcceptSettings(BaseModel):
         filters: Frame filters that judge the clip; the built-in ones if none are given.
         share: Share of the sampled frames that must pass all filters.
         samples: How many frames to look at.
+        revise: Add what the filters advise to the prompt of the next attempt.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +62,7 @@ class AcceptSettings(BaseModel):
     filters: tuple[PluginChoice, ...] = ()
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     samples: Annotated[int, Field(ge=1, le=100)] = 5
+    revise: bool = False
 
 
 class RunSettings(BaseModel):

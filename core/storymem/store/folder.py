@@ -18,9 +18,10 @@ OBJECTS = "objects"
 QUARANTINE = "quarantine"
 TEMPORARY = "tmp"
 JOBS = "jobs"
-_LOCK, _HOLDER = "lock", "lock.pid"
+_LOCK = "lock"
+HOLDER = "lock.pid"  #: Names the process that has the folder locked.
 #: What a run folder holds and is written to by name; a link there would lead writes and deletions elsewhere.
-_OURS = (DATABASE, "memory.sqlite", OBJECTS, QUARANTINE, TEMPORARY, JOBS, TAKES, GENERATION, _LOCK, _HOLDER, "run.log",
+_OURS = (DATABASE, "memory.sqlite", OBJECTS, QUARANTINE, TEMPORARY, JOBS, TAKES, GENERATION, _LOCK, HOLDER, "run.log",
          "film.mp4", "shots", "keyframes")  # fmt: skip
 
 _FILLED = (TEMPORARY, OBJECTS, "film.mp4", "shots", "keyframes")
@@ -52,7 +53,7 @@ class RunFolder:
         except (OSError, NotImplementedError) as error:
             raise self._refused(error) from error
         try:
-            (path / _HOLDER).write_text(f"{os.getpid()}\n", "ascii")
+            (path / HOLDER).write_text(f"{os.getpid()}\n", "ascii")
         except OSError as error:
             self._lock.release()
             raise self._refused(error) from error
@@ -73,7 +74,7 @@ class RunFolder:
     def close(self) -> None:
         """Release the lock."""
         try:
-            (self.path / _HOLDER).unlink(missing_ok=True)
+            (self.path / HOLDER).unlink(missing_ok=True)
         except OSError:
             pass  # it only names the holder in a message; the lock itself decides
         finally:
@@ -102,7 +103,7 @@ class RunFolder:
 
     def _holder(self) -> str:
         try:
-            pid = (self.path / _HOLDER).read_text("ascii").strip()
+            pid = (self.path / HOLDER).read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
             return "another process (unknown pid)"
         if pid == str(os.getpid()):

@@ -178,6 +178,10 @@ class RunStore:
         """Return the take of a shot that the user fixed, else the one of this key."""
         return self._one_take("shot = ? AND (pinned OR key = ?) ORDER BY pinned DESC", (shot, key))
 
+    def take_of_key(self, shot: str, key: str) -> Take | None:
+        """Return the take of a shot of this key, whichever one the user fixed."""
+        return self._one_take("shot = ? AND key = ?", (shot, key))
+
     def last_number(self, shot: str) -> int:
         """Return the number of a shot's newest take, 0 if it has none."""
         row = self.db.row("SELECT max(number) FROM takes WHERE shot = ?", (shot,))

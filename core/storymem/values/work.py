@@ -135,6 +135,7 @@ class MadeClip:
         accepted: Whether it passed the accept gate; True without one.
         sound: Whether the clip has sound, which is in its master.
         notes: What the backbone recorded of how it was made; see :class:`storymem.values.clip.Clip`.
+        advice: What the accept gate added to the prompt of the attempt that was kept.
     """
 
     master: FileRef
@@ -149,6 +150,7 @@ class MadeClip:
     accepted: bool = True
     sound: bool = False
     notes: Mapping[str, str | float | bool] = field(default_factory=dict)
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from storymem.errors import Cancelled
@@ -95,6 +95,8 @@ class PoolExecutor(Executor[SettingsT]):
 
     #: How many workers may have a task, one after the other, before it fails because they were all lost.
     attempts: int = 1
+    #: Whether tasks leave this process.
+    sends_tasks: bool = True
 
     @abstractmethod
     def place_of(self, seat: Seat) -> str:
@@ -134,6 +136,9 @@ class PoolExecutor(Executor[SettingsT]):
         self, recipe: WorkerRecipe, task: ShotTask, listener: TaskListener, priority: float = 0.0
     ) -> Future[ShotOutcome]:
         """Queue the task."""
+        if self.sends_tasks:
+            # Read now: what a shot sees is read from a database that belongs to the caller's thread.
+            task = replace(task, visible=tuple(task.visible), visible_ids=tuple(task.visible_ids))
         job = Job(recipe, task, listener, priority, next(self._numbers))
         job.tell(TaskState.QUEUED)
         with self._free:

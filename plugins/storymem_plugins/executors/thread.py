@@ -19,6 +19,8 @@ class ThreadExecutor(PoolExecutor[NoSettings]):
     shots fail at once. Use ``process`` for a backbone that may hang.
     """
 
+    sends_tasks = False
+
     def describe(self, workers: int, needs: Requirements) -> str:
         """Say how many threads share the one copy of the weights."""
         threads = f"{workers} thread{'s' if workers > 1 else ''}"

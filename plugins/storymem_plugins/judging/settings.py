@@ -23,3 +23,13 @@ class JudgeSettings(LlmSettings):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.0
     max_tokens: Annotated[int, Field(ge=64)] = 512
     side: Annotated[int, Field(ge=64, le=4096)] = 512
+
+
+class JudgeFilterSettings(JudgeSettings):
+    """The judge in the accept gate.
+
+    Attributes:
+        threshold: Least score of a frame, 0..1.
+    """
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from storymem.plugin import Register, hookimpl
 from storymem_plugins.encoders.settings import ClipSettings, OpenClipSettings
 from storymem_plugins.selection.aesthetic import AestheticFilter
+from storymem_plugins.selection.brisque import BrisqueFilter
 from storymem_plugins.selection.diverse import DiverseSelector
 from storymem_plugins.selection.duplicate import DuplicateFilter
 from storymem_plugins.selection.exposure import ExposureFilter
@@ -28,6 +29,7 @@ def storymem_keyframe_selectors(register: Register) -> None:
 def storymem_frame_filters(register: Register) -> None:
     """Register the built-in filters."""
     register("aesthetic", AestheticFilter)
+    register("brisque", BrisqueFilter)
     register("duplicate", DuplicateFilter)
     register("exposure", ExposureFilter, default_for=("filters", "accept.filters"))
     register("hpsv3", HpsFilter)
