@@ -41,7 +41,7 @@ class Making:
         """Render a script into a run folder, new or old; shots that are there already are not made again.
 
         Reports progress in shots, and returns when the film is done, or after ``wait_seconds`` with the state
-        "running": the render goes on in the background, and ``status`` says how far it is.
+        "running": the render continues in the background, and ``status`` says how far it is.
         """
         desk, chosen = self._desk, {"policy": policy, "budget": budget, "frames": frames, "seed": seed}
         path, folder = desk.folder.path(script), desk.folder.path(run)

@@ -89,7 +89,7 @@ def test_a_shot_ends_on_the_first_frame_of_a_later_one(stage):
 
 
 def test_frames_of_a_shot_are_counted_as_the_film_shows_them(stage):
-    """Shot 1.2 goes on from 1.1, so that its clip begins with a frame that the film drops."""
+    """Shot 1.2 continues from 1.1, so that its clip begins with a frame that the film drops."""
     shots = [shot("p1"), shot("p2", cut=False), shot("p3", anchors=[{"frame": 0, "shot": "1.2", "shot_frame": 0}])]
     assert not stage.render(story(shots)).failures
     assert np.array_equal(clip_of(stage, "1.3")[0], clip_of(stage, "1.2")[1])

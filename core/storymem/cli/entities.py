@@ -24,7 +24,7 @@ def entities(
     script: Annotated[Path, typer.Argument(help="Story script of any known form.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Script to write.")],
     planner: Annotated[
-        str | None, typer.Option(help="Planner that reads the prompts (llm, local); without one, names and tags count.")
+        str | None, typer.Option(help="Planner that reads the prompts; without one, names and tags count.")
     ] = None,
     planner_set: Annotated[
         list[str] | None, typer.Option("--planner-set", metavar="KEY=VALUE", help="A setting of the planner.")
@@ -54,7 +54,7 @@ def _found(story: StoryScript, source: Path) -> StoryScript:
     made = with_found_entities(story)
     if not made.entities:
         raise ScriptError(
-            f"{source}: no name or [tag] recurs in its prompts; write the entities yourself, or give --planner llm"
+            f"{source}: no name or [tag] recurs in its prompts; write the entities yourself, or give a --planner that can"
         )
     return made
 

@@ -16,7 +16,7 @@ def serve(pipe: Connection, recipe: bytes) -> None:
     """Make shots until told to stop, or until the engine is gone.
 
     Receives whether to load the weights, and answers None or the error; then receives tasks. A task is answered with
-    (step, total) for each step, each answered with whether to go on, and last with the outcome or the error.
+    (step, total) for each step, each answered with whether to continue, and last with the outcome or the error.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle; it cancels between steps
     try:

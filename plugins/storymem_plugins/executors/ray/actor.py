@@ -1,6 +1,6 @@
 """What runs on a node: one worker, told what to do by the engine's machine, and asked by it how far it is.
 
-Writes into folders of its own alone. A worker that is cut off from the engine and goes on can touch no finished file.
+Writes into folders of its own alone. A worker that is cut off from the engine and continues can touch no finished file.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ class RayExecutor(PoolExecutor[RaySettings]):
 
 
 def _goes_on(job: Job, steps: list[tuple[int, int]]) -> bool:
-    """Report steps; return whether the worker shall go on."""
+    """Report steps; return whether the worker is to continue."""
     try:
         for step, total in steps:
             job.step(step, total)
