@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from storymem.media.video import media_errors
+from storymem.media.files import media_errors
 from storymem.values.clip import Frames
 from storymem_backbones.http.errors import EngineError, Interrupted
 

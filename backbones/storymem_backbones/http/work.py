@@ -61,7 +61,7 @@ class Work:
             raise
         job = self._notes.note.job
         self._report(_TOTAL)
-        return Clip(frames, self._settings.fps, self._record(job, look))
+        return Clip(frames, self._settings.fps, notes=self._record(job, look))
 
     def give_up(self) -> None:
         """Cancel the job at the server, as far as the server still listens."""

@@ -48,7 +48,7 @@ class StoryworldUpscale(Finisher[UpscaleSettings]):
     @torch.inference_mode()
     def _enlarged(self, frames: Frames) -> Frames:
         if self._network is None:
-            self._network = load_upscaler(self.settings.weights).to(memory_format=torch.channels_last)
+            self._network = load_upscaler(self.settings.weights).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Permuted, not copied: colours stay innermost, the layout in which convolutions of few channels are quickest.
         small = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
         # As bytes before the pixels are put in their places, which so takes a quarter of the memory; 128 rounds.

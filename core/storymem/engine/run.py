@@ -15,7 +15,7 @@ from storymem.engine.commit import ShotCommitter
 from storymem.engine.finishing import Finishing
 from storymem.engine.plan import StoryPlan
 from storymem.engine.plugins import WorkerConfig, WorkerPlugins
-from storymem.engine.prepare import ShotPreparer
+from storymem.engine.prepare import PreparedShot, ShotPreparer
 from storymem.engine.recovery import with_recovery
 from storymem.engine.running import TaskRunner
 from storymem.engine.schedule import Scheduler, Services, Tally
@@ -150,7 +150,9 @@ class Run:
         )
         backbone = settings.backbone.name
         committer = ShotCommitter(preparer.keys, plugins.policy, backbone, self._memory, self._store)
-        runner = TaskRunner(plugins.executor, plugins.recipe, self._emit, self._cancel, settings.shot_timeout)
+        runner: TaskRunner[PreparedShot] = TaskRunner(
+            plugins.executor, plugins.recipe, self._emit, self._cancel, settings.shot_timeout
+        )
         services = Services(preparer, committer, runner, self._store, self._publish)
         return Scheduler(self._plan, services, self._emit, self._cancel, settings.workers, self._tally)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ class ExecutorContract(PluginContract):
             assert not executor.wait_for_room(0)
             futures = [self.submit(executor, name, priority=p) for name, p in (("low", 1), ("high", 9), ("mid", 5))]
             for future, name in zip(futures, ("low", "high", "mid"), strict=True):
-                future.add_done_callback(lambda _, name=name: order.append(name))
+                future.add_done_callback(partial(_noted, order, name))
             executor.cancel(held)
             wait(futures, _TIMEOUT)
         finally:
@@ -279,3 +280,8 @@ def step_task(shot: str) -> ShotTask:
         tail=0,
         select=False,
     )
+
+
+def _noted(order: list[str], name: str, done: Future[ShotOutcome]) -> None:
+    del done
+    order.append(name)

@@ -75,7 +75,7 @@ class ProcessExecutor(PoolExecutor[ProcessSettings]):
         """Send a task to the seat's process, starting one if needed, and pass on what it reports."""
         child = self._child(seat, job)
         try:
-            answer = self._load(seat, child, job)
+            answer: ShotOutcome | BaseException | None = self._load(seat, child, job)
             if answer is None:
                 job.tell(TaskState.RUNNING, self.place_of(seat))
                 with suppress(BrokenPipeError):  # it has just died: what follows says so

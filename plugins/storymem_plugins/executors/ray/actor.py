@@ -51,7 +51,7 @@ class ShotActor:
         self._over = False
         self._stopped: set[int] = set()
 
-    @ray.method(concurrency_group="control")
+    @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def where(self) -> tuple[str, int, str]:
         """Return host, process and the GPUs that Ray gave."""
         gpus = ray.get_gpu_ids()
@@ -98,7 +98,7 @@ class ShotActor:
                 self._over = True
                 self._changed.notify_all()
 
-    @ray.method(concurrency_group="control")
+    @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def follow(self, number: int, seen: int, seconds: float) -> tuple[list[tuple[int, int]], bool]:
         """Wait for steps after the first ``seen``; return them, and whether the task is over."""
         with self._changed:
@@ -107,7 +107,7 @@ class ShotActor:
                 return [], False
             return self._steps[seen:], self._over
 
-    @ray.method(concurrency_group="control")
+    @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def stop(self, number: int) -> None:
         """End an attempt at its next step."""
         with self._changed:
