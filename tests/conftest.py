@@ -1,11 +1,16 @@
-"""Checks around every test: nothing may change the environment or working folder, or leave a thread behind."""
+"""Checks around every test: nothing may change the environment or working folder, or leave a thread behind.
+
+With ``STORYMEM_SKIPS=expected``, as CI sets it, a skip whose reason is not in ``expected_skips.txt`` fails: a library
+that is quietly missing would otherwise take its tests with it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +54,31 @@ def no_leaked_threads() -> Iterator[None]:
         if thread not in before and not thread.daemon:
             thread.join(_GRACE)
             assert not thread.is_alive(), f"the test left thread {thread.name!r} running"
+
+
+def _refused(report: pytest.TestReport | pytest.CollectReport) -> bool:
+    """Whether a report is of a skip that nobody expects."""
+    if os.environ.get("STORYMEM_SKIPS") != "expected" or not report.skipped or hasattr(report, "wasxfail"):
+        return False
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    lines = (Path(__file__).with_name("expected_skips.txt")).read_text("utf-8").splitlines()
+    expected = (line for line in lines if line and not line.startswith("#"))
+    return not any(re.match(rf"(Skipped: )?{pattern}", reason) for pattern in expected)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that is skipped for a reason nobody expects."""
+    report = yield
+    if _refused(report):
+        report.outcome, report.longrepr = "failed", f"a skip that nobody expects: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fail a module that is skipped whole for a reason nobody expects."""
+    report = yield
+    if _refused(report):
+        report.outcome, report.longrepr = "failed", f"a skip that nobody expects: {report.longrepr}"  # type: ignore[assignment]
+    return report

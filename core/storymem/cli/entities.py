@@ -54,7 +54,7 @@ def _found(story: StoryScript, source: Path) -> StoryScript:
     made = with_found_entities(story)
     if not made.entities:
         raise ScriptError(
-            f"{source}: no name or [tag] recurs in its prompts; write the entities yourself, or give a --planner for it"
+            f"{source}: no name or [tag] recurs in its prompts; write them yourself, or give a --planner that can"
         )
     return made
 
