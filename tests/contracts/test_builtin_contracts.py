@@ -53,7 +53,7 @@ from storymem.testing import (
 HOST = PluginHost()
 #: Built-ins that need weights, a second environment or a server; their own tests run the contracts with tiny ones.
 ELSEWHERE = {
-    Kind.BACKBONE: {"wan", "storyworld", "openai_video", "lightx2v", "comfyui", "echo_server"},
+    Kind.BACKBONE: {"wan", "vace", "storyworld", "openai_video", "lightx2v", "comfyui", "echo_server"},
     Kind.ENCODER: {
         "clip",
         "csd",
