@@ -133,7 +133,7 @@ def test_attempts_have_their_own_legal_seeds(seed: int) -> None:
     seeds = [attempt_seed(seed, number) for number in range(20)]
     assert seeds[0] == seed
     assert len(set(seeds)) == 20
-    assert all(0 <= s < 2**63 for s in seeds)
+    assert all(0 <= s < 2**64 for s in seeds)
 
 
 # -- memory and film ----------------------------------------------------------------------------------------

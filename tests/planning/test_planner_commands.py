@@ -134,7 +134,8 @@ def test_lint_exit_codes_and_foreign_forms(tmp_path: Path) -> None:
 
 
 def test_convert_there_and_back(tmp_path: Path) -> None:
-    source = EXAMPLES / "fox_and_lantern.json"
+    shutil.copytree(EXAMPLES / "references", tmp_path / "references")
+    source = Path(shutil.copy(EXAMPLES / "fox_and_lantern.json", tmp_path))
     result = call("convert", source, tmp_path / "bench.json", "--to", "entitybench", "--json")
     told = json.loads(result.stdout)
     assert (told["from"], told["to"]) == ("storymem", "entitybench")

@@ -56,6 +56,7 @@ def test_inserted_shots_get_fresh_ids_and_shift_no_other(fox: StoryScript) -> No
 
 
 def test_removing_a_cut_hands_the_cut_on(fox: StoryScript) -> None:
+    fox = fox.with_shot("1.2", cut=False)
     after = apply_revision(fox, [Remove(shot="1.1")])
     assert after.scenes[0].shots[0].id == "1.2"
     assert after.scenes[0].shots[0].cut

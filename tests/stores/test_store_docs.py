@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -37,8 +38,8 @@ def test_the_settings_shown_are_settings(text: str) -> None:
 
 def test_the_gates_settings_are_all_there_with_their_defaults() -> None:
     shown = dict(re.findall(r"^\| `accept\.(\w+)` \| `([^`]+)` \|", GATE, re.MULTILINE))
-    actual = {key: value for key, value in AcceptSettings() if key != "filters"}
-    assert shown == {**{key: str(value) for key, value in actual.items()}, "filters": "exposure"}
+    actual = {key: json.dumps(value) for key, value in AcceptSettings() if key != "filters"}
+    assert shown == {**actual, "filters": "exposure"}
 
 
 def test_the_costs_of_the_gate_are_as_computed() -> None:
