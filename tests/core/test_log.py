@@ -23,7 +23,8 @@ def test_every_run_adds_what_happened_with_its_time(stage: Stage) -> None:
     first = log(stage)
     assert all(line[:4].isdigit() and line[25:27] == "  " for line in first), first
     said = [line.split("  ", 1)[1] for line in first]
-    assert said[0] == f"Tale: 2 shots with blocks, into {stage.folder()}"
+    workers = "1 thread of this process, sharing one copy of the weights"
+    assert said[0] == f"Tale: 2 shots with blocks, into {stage.folder()}; {workers}"
     assert [line.split(" in ")[0] for line in said[1:3]] == ["shot 1.1: take 1", "shot 1.2: take 1"]
     assert said[3].startswith("film: 10 frames joined in ")
     stage.render(chain(2))

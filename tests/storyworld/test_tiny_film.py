@@ -40,7 +40,7 @@ def test_a_story_becomes_a_film_whose_second_shot_remembers_the_first(tmp_path: 
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert "medium shot fox stands in forest by day" in done.output  # what it understood
-    assert count_frames(tmp_path / "run" / "film.mp4") == 34
+    assert count_frames(tmp_path / "run" / "film.mp4") == 3 * 34  # two shots of 17 frames, at 24 a second instead of 8
     with RunStore(tmp_path / "run", write=False) as store:
         recalled = {take.shot: take.recalled for take in store.takes()}
     assert recalled["1.1"] == ()
