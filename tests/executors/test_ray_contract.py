@@ -13,6 +13,8 @@ from storymem.testing import ExecutorContract
 from storymem_plugins.executors.ray.executor import RayExecutor
 from storymem_plugins.executors.ray.settings import RaySettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:

@@ -24,6 +24,8 @@ from storymem.values.events import Event, ShotFinished, ShotPlaced
 from storymem_plugins.executors.ray.executor import RayExecutor
 from storymem_plugins.executors.ray.settings import RaySettings
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = Path(__file__).with_name("waiting_plugin.py")
 STORY = story([shot("a"), shot("b", cut=False)], ["c"])
 

@@ -20,6 +20,8 @@ from storymem_storyworld.train.text import (
     without_looks,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def ids(*captions):
     rows = [[VOCABULARY[word] for word in (*caption.split(), "</s>")] for caption in captions]

@@ -16,7 +16,10 @@ from storymem_backbones.training.lora_loop import LoopSettings, start_accelerato
 from storymem_backbones.wan.lora_file import read_lora
 
 RANKS = Path(__file__).with_name("ranks.py")
-pytestmark = pytest.mark.timeout(120)  # two processes load torch and diffusers, and train five times
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+]  # two processes load torch and diffusers, and train five times
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from storymem_backbones.wan.shot import Sampling, clip_request
 from storymem_storyworld.tiny.settings import TinySettings
 from storymem_storyworld.train import retrain_tiny
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "--vae": {
         "base_dim": 4,

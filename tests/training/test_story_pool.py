@@ -17,6 +17,8 @@ from storymem_storyworld.train.stories import (
 from storymem_storyworld.train.story_pool import KEYFRAMES, PoolSize, StoryPool
 from storymem_storyworld.train.vae import VAESettings, new_vae
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def vae():

@@ -22,6 +22,8 @@ from storymem_backbones.wan.lora import extract_lora, load_m2v_lora
 from storymem_backbones.wan.lora_file import read_lora
 from storymem_backbones.wan.tiny_random import write_tiny_pipeline
 
+pytestmark = pytest.mark.slow
+
 LORA = LoraSettings(rank=2, alpha=2, learning_rate=1e-3, warmup_steps=0)
 
 

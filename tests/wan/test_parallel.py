@@ -20,7 +20,7 @@ from storymem_backbones.wan.settings import WanSettings
 from storymem_backbones.wan.shot import Sampling, clip_request
 
 FEW = Sampling(steps=4)
-pytestmark = pytest.mark.timeout(240)  # every rank imports torch and diffusers again
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # every rank imports torch and diffusers again
 MANIFEST = Manifest(text_tokens=32)
 
 

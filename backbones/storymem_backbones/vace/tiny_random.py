@@ -16,6 +16,8 @@ from storymem_backbones.diffusion.tiny_folders import main
 from storymem_backbones.wan.geometry import LATENT_CHANNELS
 from storymem_backbones.wan.tiny_random import TEXT_WIDTH, byte_tokenizer, tiny_text_encoder, tiny_vae
 
+LATENT_GAIN = 100
+
 
 def write_tiny_pipeline(folder: Path, *, experts: int = 1, seed: int = 0) -> Path:
     """Write a random pipeline and return its folder.
@@ -54,8 +56,11 @@ def _transformer() -> WanVACETransformer3DModel:
         vace_layers=[0],
         vace_in_channels=96,
     )
+    # As initialised, what is known hardly reaches the picture and would be lost in its rounding: the random VAE gives
+    # nearly the same latents for any picture, beside masks of 0 and 1. The latents' channels come before the mask's.
+    with torch.no_grad():
+        model.vace_patch_embedding.weight[:, : 2 * LATENT_CHANNELS].mul_(LATENT_GAIN)
     for block in model.vace_blocks:
-        # As initialised, what is known hardly reaches the picture and would be lost in its rounding.
         torch.nn.init.normal_(block.proj_out.weight)
     return model.eval()
 
