@@ -1,7 +1,8 @@
 """Checks around every test: nothing may change the environment or working folder, or leave a thread behind.
 
-With ``STORYMEM_SKIPS=expected``, as CI sets it, a skip whose reason is not in ``expected_skips.txt`` fails: a library
-that is quietly missing would otherwise take its tests with it.
+With ``TEST_STORYMEM_SKIPS=expected``, as CI sets it, a skip whose reason is not in ``expected_skips.txt`` fails: a
+library that is quietly missing would otherwise take its tests with it. No variable of the tests begins with STORYMEM_:
+those are settings of a run.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def no_leaked_threads() -> Iterator[None]:
 
 def _refused(report: pytest.TestReport | pytest.CollectReport) -> bool:
     """Whether a report is of a skip that nobody expects."""
-    if os.environ.get("STORYMEM_SKIPS") != "expected" or not report.skipped or hasattr(report, "wasxfail"):
+    if os.environ.get("TEST_STORYMEM_SKIPS") != "expected" or not report.skipped or hasattr(report, "wasxfail"):
         return False
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     lines = (Path(__file__).with_name("expected_skips.txt")).read_text("utf-8").splitlines()

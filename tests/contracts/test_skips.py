@@ -27,7 +27,7 @@ def outcome(folder: Path, **environment: str) -> str:
         shutil.copy(TESTS / name, folder)
     (folder / "test_each.py").write_text(ONE_EACH)
     (folder / "test_whole.py").write_text("import pytest\npytest.importorskip('no_such_library_of_storymem')\n")
-    variables = {k: v for k, v in os.environ.items() if k != "STORYMEM_SKIPS"} | environment
+    variables = {k: v for k, v in os.environ.items() if k != "TEST_STORYMEM_SKIPS"} | environment
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "."]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     return done.stdout.splitlines()[-1]
@@ -38,5 +38,5 @@ def test_at_home_every_skip_is_allowed(tmp_path: Path) -> None:
 
 
 def test_in_ci_only_listed_reasons_are(tmp_path: Path) -> None:
-    last = outcome(tmp_path, STORYMEM_SKIPS="expected")
+    last = outcome(tmp_path, TEST_STORYMEM_SKIPS="expected")
     assert last.startswith("1 skipped, 2 errors")  # pytest counts what fails before a test begins as an error

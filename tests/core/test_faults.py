@@ -14,8 +14,8 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 #: How many of each; CI sets the variables and tries a few hundred.
-CASES = int(os.environ.get("STORYMEM_TEST_FAULTS", "60"))
-FLIPS = int(os.environ.get("STORYMEM_TEST_FLIPS", "40"))
+CASES = int(os.environ.get("TEST_STORYMEM_FAULTS", "60"))
+FLIPS = int(os.environ.get("TEST_STORYMEM_FLIPS", "40"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 An input is read or refused with one line. It may take two seconds of this process's own processor time, which other
 processes cannot use up, and 1 GiB of new memory: far above what any needs, far below what a quadratic parser or a
-bomb takes. ``STORYMEM_FUZZ_EXAMPLES`` sets the number of inputs of each test, for longer runs.
+bomb takes. ``TEST_STORYMEM_FUZZ_EXAMPLES`` sets the number of inputs of each test, for longer runs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from storymem_plugins.planning.settings import ModelPlannerSettings
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits are set as Linux knows them")
 SECONDS, BYTES = 2.0, 2**30
 fuzz = settings(
-    max_examples=int(os.environ.get("STORYMEM_FUZZ_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("TEST_STORYMEM_FUZZ_EXAMPLES", "60")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

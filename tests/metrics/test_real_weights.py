@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import real_data
 from metrics_support import ListedFilm
 
-CACHE = Path(os.environ.get("STORYMEM_REAL_DATA", real_data.default_cache()))
+CACHE = Path(os.environ.get("TEST_STORYMEM_REAL_DATA", real_data.default_cache()))
 WEIGHTS = CACHE / f"{real_data.MOBILENET.name}-{real_data.MOBILENET.version}" / real_data.MOBILENET.inside
 CLIPS = CACHE / f"{real_data.CLIPS.name}-{real_data.CLIPS.version}" / real_data.CLIPS.inside
 needs_data = pytest.mark.skipif(
     not WEIGHTS.is_file() or not CLIPS.is_dir(),
-    reason="needs real clips and weights: python benchmarks/real_data.py, or STORYMEM_REAL_DATA=FOLDER",
+    reason="needs real clips and weights: python benchmarks/real_data.py, or TEST_STORYMEM_REAL_DATA=FOLDER",
 )
 
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import real_data
 
-CACHE = Path(os.environ.get("STORYMEM_REAL_DATA", real_data.default_cache()))
+CACHE = Path(os.environ.get("TEST_STORYMEM_REAL_DATA", real_data.default_cache()))
 PUBLISHED = CACHE / f"{real_data.BRISQUE.name}-{real_data.BRISQUE.version}" / real_data.BRISQUE.inside
 NATURAL = CACHE / f"{real_data.CLIPS.name}-{real_data.CLIPS.version}" / real_data.CLIPS.inside
 
@@ -145,7 +145,7 @@ def test_it_travels_to_other_processes_and_its_files_count(files: dict[str, Path
 
 @pytest.mark.skipif(
     not PUBLISHED.is_dir() or not NATURAL.is_dir(),
-    reason="needs real clips and weights: python benchmarks/real_data.py, or STORYMEM_REAL_DATA=FOLDER",
+    reason="needs real clips and weights: python benchmarks/real_data.py, or TEST_STORYMEM_REAL_DATA=FOLDER",
 )
 def test_the_published_regression_tells_clean_frames_from_spoilt_ones() -> None:
     judge = BrisqueFilter(BrisqueSettings(model=PUBLISHED / "svm.txt", ranges=PUBLISHED / "normalize.pickle"))
