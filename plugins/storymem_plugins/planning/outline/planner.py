@@ -13,6 +13,7 @@ from itertools import pairwise
 from storymem.errors import ScriptError
 from storymem.interfaces import Brief, ScriptPlanner
 from storymem.script.mentions import missing_looks, with_look
+from storymem.script.rules import framings
 from storymem.values.script import Entity, Scene, Shot, StoryScript
 from storymem_plugins.planning.dividing import allot, merge_down, split_evenly
 from storymem_plugins.planning.outline.beats import Beat, find_beats, scenes_of
@@ -54,7 +55,14 @@ class Outline(ScriptPlanner):
         counts = allot([len(scene) for scene in scenes], brief.shots)
         absent = _never_named(brief.cast, scenes)
         made = [_scene(scene, count, absent) for scene, count in zip(scenes, counts, strict=True)]
-        return _with_looks(_script(brief, title, [s.text for s in sentences], cast, made))
+        return _with_framing_cuts(_with_looks(_script(brief, title, [s.text for s in sentences], cast, made)))
+
+
+def _with_framing_cuts(script: StoryScript) -> StoryScript:
+    """Return the script with cuts wherever the framing changes, as ``lint`` asks for."""
+    for finding in list(framings(script)):
+        script = script.with_shot(finding.shot, cut=True)
+    return script
 
 
 @dataclass(frozen=True, slots=True)
