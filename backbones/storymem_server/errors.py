@@ -1,4 +1,4 @@
-"""What a client is told when its request cannot be served."""
+"""The answers that a client gets when its request cannot be served."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Desk:
 
     def render(self, script: Path, run: Path, chosen: Mapping[str, Any]) -> Job:
         """Start to render a script into a run folder, with settings on top of the server's."""
-        # Built here, so that a wrong setting is told by this call and not by a later one.
+        # Built here, so that a wrong setting fails this call and not a later one.
         session = Session({**self.resolved.explicit, **chosen}, plugins=self.host)
 
         def work(on_event: Callable[[Event], None], cancel: CancelToken) -> RunResult:

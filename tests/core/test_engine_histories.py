@@ -97,7 +97,7 @@ class Histories(RuleBasedStateMachine):
             if hidden:
                 with self.stage.opened(write=True) as run:
                     assert run.verify()
-                    # What a pinned take needs is told of for as long as it is pinned: only the user can choose another.
+                    # Damage of a pinned take is reported as long as it is pinned: only the user can choose another.
                     assert all(is_pinned(run.store, Path(name).stem) for name in run.verify())
             self.rendered = False
 

@@ -110,7 +110,7 @@ def test_a_frozen_node_is_given_up_and_what_it_does_later_is_ignored(
             os.kill(pid, signal.SIGSTOP)
             frozen.append(pid)
         if running(event, attempt=2) is not None:
-            os.kill(frozen[0], signal.SIGCONT)  # it wakes up, and goes on with the shot it was given up for
+            os.kill(frozen[0], signal.SIGCONT)  # it wakes up, and continues the shot that was taken from it
             gate(folder).touch()
 
     events = render(folder, cluster, freeze, silence=1.5)

@@ -263,5 +263,5 @@ def test_without_a_cut_the_framing_stays() -> None:
         {"prompt": "Low-angle medium shot of the fox."},
     )
     assert [f.shot for f in lint(story, 8) if f.rule == "framing-change"] == ["1.2"]
-    mended, _ = apply_fixes(story, 8)
-    assert [shot.cut for shot in mended.scenes[0].shots] == [True, True, False, False, True]
+    repaired, _ = apply_fixes(story, 8)
+    assert [shot.cut for shot in repaired.scenes[0].shots] == [True, True, False, False, True]

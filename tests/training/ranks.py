@@ -2,7 +2,7 @@
 
 python ranks.py FOLDER averaged|ddp|fsdp|ddp_bf16|fsdp_bf16 ... `fsdp` is interrupted half way and resumed; those in
 bf16 also recompute activations. Every mode has two processes of its own, forked when the libraries are loaded: loading
-them anew would take ten times as long as the training.
+them again would take ten times as long as the training.
 """
 
 import multiprocessing

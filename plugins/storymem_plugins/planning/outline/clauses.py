@@ -1,6 +1,6 @@
 """Divides a sentence that tells several actions of one subject: "A fox finds a lantern and carries it home".
 
-Used only where a story has fewer sentences than shots. English; a clause is told by the form of its verb.
+Used only where a story has fewer sentences than shots. English; a clause is recognised by the form of its verb.
 """
 
 from __future__ import annotations
