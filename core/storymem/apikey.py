@@ -12,8 +12,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote, urlsplit
 
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from storymem.errors import SettingsError
@@ -89,7 +91,7 @@ def _checked(value: str, source: str) -> ApiKey:
     return ApiKey(value)
 
 
-def variable_name(value: str) -> str:
+def _variable_name(value: str) -> str:
     """Return the name of a variable that may hold a key, for settings.
 
     Raises:
@@ -100,7 +102,7 @@ def variable_name(value: str) -> str:
     return value
 
 
-def plain_address(value: str) -> str:
+def _plain_address(value: str) -> str:
     """Return the address of a server without a slash at its end, for settings.
 
     Raises:
@@ -112,3 +114,8 @@ def plain_address(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must hold no user name, password, query or fragment; keys go to api_key_env")
     return value.rstrip("/")
+
+
+#: Types of settings: the variable that may hold a key, and the address of the server it is for.
+KeyVariable = Annotated[str, AfterValidator(_variable_name)]
+ServerAddress = Annotated[str, AfterValidator(_plain_address)]

@@ -40,7 +40,7 @@ class ComfyUI(HttpBackbone[ComfySettings]):
 
     def create(self, request: ShotRequest, token: str, tick: Tick) -> str:
         """Upload the pictures and queue the workflow under ``token``."""
-        if self._is_there(token, tick):
+        if self.knows(token, tick):
             return token
         workflow = self.settings.workflows[request.mode]
         graph = _graph(workflow)
@@ -76,13 +76,6 @@ class ComfyUI(HttpBackbone[ComfySettings]):
         """Take the prompt out of the queue, and interrupt it if it is running."""
         self.client.ask("POST", "queue", tick, Body(json={"delete": [job]}))
         self.client.ask("POST", "interrupt", tick, Body(json={"prompt_id": job}))
-
-    def _is_there(self, job: str, tick: Tick) -> bool:
-        try:
-            self.look(job, tick)
-        except JobLost:
-            return False
-        return True
 
     def _look(self, entry: Json) -> Look:
         status = entry.get("status")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from storymem.interfaces import Mode, ShotRequest
-from storymem_backbones.http.client import Body, Json, Tick, short
+from storymem_backbones.http.client import Body, Json, Tick
 from storymem_backbones.http.engine import HttpBackbone
-from storymem_backbones.http.errors import EngineError, JobLost, Refused
-from storymem_backbones.http.looks import JobState, Look
+from storymem_backbones.http.errors import EngineError
+from storymem_backbones.http.looks import JobState, Look, look_by_status
 from storymem_backbones.http.openai_video import job_id
 from storymem_backbones.http.pictures import data_url
 from storymem_backbones.http.settings import EchoSettings
@@ -35,15 +37,8 @@ class EchoServer(HttpBackbone[EchoSettings]):
 
     def look(self, job: str, tick: Tick) -> Look:
         """Return how far a job is; the server names a stage and no percentage."""
-        try:
-            answer = self.client.ask("GET", f"version/{job}", tick)
-        except Refused as error:
-            if error.status == 404:
-                raise JobLost(f"does not know job {job}") from error
-            raise
-        state = _STATES.get(str(answer.get("status")), JobState.FAILED)
-        reason = short(str(answer.get("error") or f"its status is {answer.get('status')!r}"))
-        return Look(state, reason=reason if state is JobState.FAILED else "", url=_video(answer))
+        answer = self.answer_on(job, f"version/{job}", tick)
+        return replace(look_by_status(answer, _STATES), url=_video(answer))
 
     def content(self, job: str, look: Look) -> str:
         """Return the address that the job names."""

@@ -15,7 +15,8 @@ from storymem.apikey import find_key
 from storymem.errors import Cancelled
 from storymem.interfaces import Backbone, Capabilities, Check, Mode, Progress, ShotRequest
 from storymem.values.clip import Clip
-from storymem_backbones.http.client import Client, Tick
+from storymem_backbones.http.client import Client, Json, Tick
+from storymem_backbones.http.errors import JobLost, Refused
 from storymem_backbones.http.jobs import JobNotes, request_key
 from storymem_backbones.http.looks import Look
 from storymem_backbones.http.settings import HttpSettings
@@ -58,6 +59,25 @@ class HttpBackbone(Backbone[SettingsT]):
     @abstractmethod
     def cancel(self, job: str, tick: Tick) -> None:
         """Ask the server to stop a job."""
+
+    # -- what adapters share --------------------------------------------------------------------------------
+
+    def answer_on(self, job: str, path: str, tick: Tick, noun: str = "job") -> Json:
+        """Return what the server answers of a job; raises :class:`JobLost` where it does not know the job."""
+        try:
+            return self.client.ask("GET", path, tick)
+        except Refused as error:
+            if error.status == 404:
+                raise JobLost(f"does not know {noun} {job}") from error
+            raise
+
+    def knows(self, job: str, tick: Tick) -> bool:
+        """Return whether the server knows a job."""
+        try:
+            self.look(job, tick)
+        except JobLost:
+            return False
+        return True
 
     # -- the backbone ---------------------------------------------------------------------------------------
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from storymem.interfaces import Mode, ShotRequest
-from storymem_backbones.http.client import Body, Json, Tick, short
+from storymem_backbones.http.client import Body, Json, Tick
 from storymem_backbones.http.engine import HttpBackbone
-from storymem_backbones.http.errors import Interrupted, JobLost, Refused
-from storymem_backbones.http.looks import JobState, Look
+from storymem_backbones.http.errors import Interrupted
+from storymem_backbones.http.looks import JobState, Look, look_by_status
 from storymem_backbones.http.openai_video import job_id
 from storymem_backbones.http.pictures import data_url, passed
 from storymem_backbones.http.settings import LightX2VSettings
@@ -35,27 +35,19 @@ class LightX2V(HttpBackbone[LightX2VSettings]):
 
     def create(self, request: ShotRequest, token: str, tick: Tick) -> str:
         """Create a task with ``token`` as its id; one that is there already is the one we were interrupted at."""
-        if self._is_there(token, tick):
+        if self.knows(token, tick):
             return token
         body = Body(json=self._task(request, token))
         try:
             return job_id(self.client.ask("POST", "v1/tasks/video/", tick, body, again=False).get("task_id"))
         except Interrupted:
-            if self._is_there(token, tick):
+            if self.knows(token, tick):
                 return token
             raise
 
     def look(self, job: str, tick: Tick) -> Look:
         """Return how far a task is; the server knows no percentage."""
-        try:
-            answer = self.client.ask("GET", f"v1/tasks/{job}/status", tick)
-        except Refused as error:
-            if error.status == 404:
-                raise JobLost(f"does not know task {job}") from error
-            raise
-        state = _STATES.get(str(answer.get("status")), JobState.FAILED)
-        reason = short(str(answer.get("error") or f"its status is {answer.get('status')!r}"))
-        return Look(state, reason=reason if state is JobState.FAILED else "")
+        return look_by_status(self.answer_on(job, f"v1/tasks/{job}/status", tick, "task"), _STATES)
 
     def content(self, job: str, look: Look) -> str:
         """Return the path of the result."""
@@ -64,13 +56,6 @@ class LightX2V(HttpBackbone[LightX2VSettings]):
     def cancel(self, job: str, tick: Tick) -> None:
         """Stop the task."""
         self.client.ask("DELETE", f"v1/tasks/{job}", tick)
-
-    def _is_there(self, job: str, tick: Tick) -> bool:
-        try:
-            self.look(job, tick)
-        except JobLost:
-            return False
-        return True
 
     def _task(self, request: ShotRequest, token: str) -> Json:
         task: Json = {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from storymem_backbones.http.client import Json, short
 
 
 class JobState(StrEnum):
@@ -36,3 +39,10 @@ class Look:
     url: str = ""
     cost: float | None = None
     seconds: float | None = None
+
+
+def look_by_status(answer: Json, states: Mapping[str, JobState]) -> Look:
+    """Return how far a job is by the answer's ``status``; one that is not among ``states`` is a failure."""
+    state = states.get(str(answer.get("status")), JobState.FAILED)
+    reason = short(str(answer.get("error") or f"its status is {answer.get('status')!r}"))
+    return Look(state, reason=reason if state is JobState.FAILED else "")

@@ -16,7 +16,6 @@ from storymem.values.clip import Frames
 from storymem.values.picture import encode_png
 from storymem_backbones.http.client import Body, FilePart, Json, Tick, short
 from storymem_backbones.http.engine import HttpBackbone
-from storymem_backbones.http.errors import JobLost, Refused
 from storymem_backbones.http.looks import JobState, Look
 from storymem_backbones.http.pictures import passed, tagged
 from storymem_backbones.http.settings import Memory, OpenAIVideoSettings
@@ -105,12 +104,7 @@ class OpenAIVideo(HttpBackbone[OpenAIVideoSettings]):
 
     def look(self, job: str, tick: Tick) -> Look:
         """Return how far a job is."""
-        try:
-            return look_of(self.client.ask("GET", f"videos/{job}", tick))
-        except Refused as error:
-            if error.status == 404:
-                raise JobLost(f"does not know job {job}") from error
-            raise
+        return look_of(self.answer_on(job, f"videos/{job}", tick))
 
     def content(self, job: str, look: Look) -> str:
         """Return the path of the content, or the address that the job names."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
-from storymem.apikey import plain_address, variable_name
+from storymem.apikey import KeyVariable, ServerAddress
 from storymem.interfaces import Mode, NotInFingerprint, PluginSettings
 
 Inert = NotInFingerprint()
@@ -43,8 +43,8 @@ class HttpSettings(PluginSettings):
         max_download: Largest download, MiB.
     """
 
-    base_url: str
-    api_key_env: Annotated[str, Inert] = "VIDEO_API_KEY"
+    base_url: ServerAddress
+    api_key_env: Annotated[KeyVariable, Inert] = "VIDEO_API_KEY"
     api_key_file: Annotated[Path | None, Inert] = None
     size: tuple[Side, Side] = (832, 480)
     size_multiple: Annotated[int, Field(ge=1, le=256)] = 16
@@ -66,16 +66,6 @@ class HttpSettings(PluginSettings):
     allow_private: Annotated[bool, Inert] = False
     max_download: Annotated[int, Field(ge=1), Inert] = 2048
 
-    @field_validator("api_key_env")
-    @classmethod
-    def _name_of_a_variable(cls, value: str) -> str:
-        return variable_name(value)
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_url(cls, value: str) -> str:
-        return plain_address(value)
-
 
 class OpenAIVideoSettings(HttpSettings):
     """A server with OpenAI's videos interface.
@@ -90,7 +80,7 @@ class OpenAIVideoSettings(HttpSettings):
         variant: Which content is downloaded; None for the dialect's default.
     """
 
-    base_url: str = "http://127.0.0.1:8000/v1"
+    base_url: ServerAddress = "http://127.0.0.1:8000/v1"
     dialect: Literal["openai", "sglang", "vllm_omni", "storymem"] = "openai"
     model: Annotated[str, Field(max_length=200)] = ""
     memory: Memory | None = None
@@ -104,7 +94,7 @@ class LightX2VSettings(HttpSettings):
         memory: ``off``; ``first`` or ``grid``: in place of the first frame.
     """
 
-    base_url: str = "http://127.0.0.1:8000"
+    base_url: ServerAddress = "http://127.0.0.1:8000"
     memory: Literal["off", "first", "grid"] = "off"
 
 
@@ -115,7 +105,7 @@ class EchoSettings(HttpSettings):
         work: The server's name for the film that a shot belongs to.
     """
 
-    base_url: str = "http://127.0.0.1:8221"
+    base_url: ServerAddress = "http://127.0.0.1:8221"
     size: tuple[Side, Side] = (1280, 736)
     size_multiple: Annotated[int, Field(ge=1, le=256)] = 32
     frames: Annotated[int, Field(ge=1)] = 241
@@ -166,7 +156,7 @@ class ComfySettings(HttpSettings):
             shot before and what is recalled (``mi2v``). Modes without one are not available.
     """
 
-    base_url: str = "http://127.0.0.1:8188"
+    base_url: ServerAddress = "http://127.0.0.1:8188"
     workflows: dict[Mode, Workflow]
 
     @field_validator("workflows")

@@ -14,7 +14,7 @@ from storymem_backbones.diffusion.manifest import NativeFacts, write_facts
 from storymem_backbones.diffusion.quiet import quiet_libraries
 from storymem_backbones.diffusion.tiny_folders import main
 from storymem_backbones.wan.geometry import LATENT_CHANNELS
-from storymem_backbones.wan.tiny_random import TEXT_WIDTH, byte_tokenizer, tiny_text_encoder, tiny_vae
+from storymem_backbones.wan.tiny_random import TINY_TRANSFORMER, byte_tokenizer, tiny_text_encoder, tiny_vae
 
 LATENT_GAIN = 100
 
@@ -44,17 +44,10 @@ def write_tiny_pipeline(folder: Path, *, experts: int = 1, seed: int = 0) -> Pat
 
 def _transformer() -> WanVACETransformer3DModel:
     model = WanVACETransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=12,
         in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
-        text_dim=TEXT_WIDTH,
-        freq_dim=256,
-        ffn_dim=32,
-        num_layers=2,
-        rope_max_seq_len=32,
         vace_layers=[0],
         vace_in_channels=96,
+        **TINY_TRANSFORMER,
     )
     # As initialised, what is known hardly reaches the picture and would be lost in its rounding: the random VAE gives
     # nearly the same latents for any picture, beside masks of 0 and 1. The latents' channels come before the mask's.

@@ -20,6 +20,17 @@ from storymem_backbones.wan.geometry import INPUT_CHANNELS, LATENT_CHANNELS
 from storymem_backbones.wan.sampler import M2V_BOUNDARY, m2v_scheduler
 
 TEXT_WIDTH = 32
+#: Sizes of tiny transformers, of this and related models; those of the published ones are in their config.json.
+TINY_TRANSFORMER = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 12,
+    "out_channels": LATENT_CHANNELS,
+    "text_dim": TEXT_WIDTH,
+    "freq_dim": 256,
+    "ffn_dim": 32,
+    "num_layers": 2,
+    "rope_max_seq_len": 32,
+}
 
 
 def write_tiny_pipeline(folder: Path, *, experts: int = 2, text_to_video: bool = False, seed: int = 0) -> Path:
@@ -94,15 +105,8 @@ def tiny_vae() -> AutoencoderKLWan:
 
 def _transformer(channels: int) -> WanTransformer3DModel:
     return WanTransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=12,
         in_channels=channels,
-        out_channels=LATENT_CHANNELS,
-        text_dim=TEXT_WIDTH,
-        freq_dim=256,
-        ffn_dim=32,
-        num_layers=2,
-        rope_max_seq_len=32,
+        **TINY_TRANSFORMER,
     ).eval()
 
 

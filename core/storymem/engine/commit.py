@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from storymem.engine.prepare import PreparedShot
-from storymem.engine.shot_keys import ShotKeys, readable
+from storymem.engine.shot_keys import ShotKeys
 from storymem.errors import PluginError, ShotError, StoryMemError
 from storymem.interfaces import Keyframe, MemoryPolicy
 from storymem.memory.memory import Memory
@@ -149,7 +149,7 @@ class ShotCommitter:
 
     def _new_take(self, shot: PreparedShot, made: MadeClip) -> Take:
         request: Mapping[str, Any] = {
-            **readable(shot.request),
+            **shot.request.readable(),
             "seed": made.seed,
             "attempts": made.attempts,
             "accepted": made.accepted,

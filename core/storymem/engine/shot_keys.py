@@ -17,19 +17,6 @@ from storymem.store.records import Take
 from storymem.values.request import Handover, ShotRequest
 
 
-def readable(request: ShotRequest) -> dict[str, Any]:
-    """Return the part of a request that a person reads, as plain data."""
-    return {
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt,
-        "size": [request.width, request.height],
-        "frames": request.frames,
-        "seed": request.seed,
-        "subjects": [[s.name, s.kind, s.look] for s in request.subjects],
-        "options": dict(request.options),
-    }
-
-
 def view_key(clip: str, first: int, crf: int) -> str:
     """Return the key of the viewing copy of a clip without its first frames, at a quality."""
     return digest("view", {"clip": clip, "first": first, "crf": crf})
@@ -74,7 +61,7 @@ class ShotKeys:
                 "accept": self.accept,
                 "handover": [handover.clip, handover.count] if handover else None,
                 "recalled": [k.id for k in recalled],
-                **readable(request),
+                **request.readable(),
                 # A shot without anchors keeps the key it had before there were any.
                 **({"anchors": anchors} if anchors else {}),
             },

@@ -124,6 +124,18 @@ class ShotRequest:
         """The mode that follows from what is handed over and recalled."""
         return mode_of(handover=self.handover.count if self.handover else 0, memory=len(self.memory))
 
+    def readable(self) -> dict[str, Any]:
+        """Return the part of the request that a person reads, as plain data; keys are made of it, too."""
+        return {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative_prompt,
+            "size": [self.width, self.height],
+            "frames": self.frames,
+            "seed": self.seed,
+            "subjects": [[s.name, s.kind, s.look] for s in self.subjects],
+            "options": dict(self.options),
+        }
+
     @property
     def pictures(self) -> tuple[Frames, ...]:
         """The pixels of ``memory``, in recall order, each uint8 RGB (H, W, 3)."""

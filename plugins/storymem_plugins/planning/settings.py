@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from storymem.apikey import plain_address, variable_name
+from storymem.apikey import KeyVariable, ServerAddress
 from storymem.interfaces import NotInFingerprint, PluginSettings
 
 
@@ -62,8 +62,8 @@ class LlmSettings(ModelPlannerSettings):
     """
 
     model: Annotated[str, Field(min_length=1, max_length=200)] = "gpt-4o-mini"
-    base_url: str = "https://api.openai.com/v1"
-    api_key_env: Annotated[str, NotInFingerprint()] = "OPENAI_API_KEY"
+    base_url: ServerAddress = "https://api.openai.com/v1"
+    api_key_env: Annotated[KeyVariable, NotInFingerprint()] = "OPENAI_API_KEY"
     api_key_file: Annotated[Path | None, NotInFingerprint()] = None
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
     strict: bool = False
@@ -74,16 +74,6 @@ class LlmSettings(ModelPlannerSettings):
     retries: Annotated[int, Field(ge=0, le=10), NotInFingerprint()] = 3
     price_in: Annotated[float, Field(ge=0), NotInFingerprint()] = 0
     price_out: Annotated[float, Field(ge=0), NotInFingerprint()] = 0
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _name_of_a_variable(cls, value: str) -> str:
-        return variable_name(value)
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_url(cls, value: str) -> str:
-        return plain_address(value)
 
 
 class LocalSettings(ModelPlannerSettings):
