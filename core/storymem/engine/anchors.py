@@ -48,8 +48,10 @@ class Anchors:
 
     def known(self, spec: ShotSpec) -> bool:
         """Whether all that a shot is anchored to is in the run."""
-        done = {current.shot for current in self._store.finished()}
-        return all(a.image in self._pictures if a.image else a.shot in done for a in spec.shot.shot.anchors)
+        anchors = spec.shot.shot.anchors
+        if not all(anchor.image in self._pictures for anchor in anchors if anchor.image):
+            return False
+        return all(self._store.current(anchor.shot) for anchor in anchors if anchor.shot)
 
     def of(self, spec: ShotSpec) -> tuple[AnchorFrame, ...]:
         """Return a shot's anchors, by frame; the shots that they are taken from must be done."""
