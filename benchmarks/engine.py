@@ -15,7 +15,7 @@ import platform
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -118,71 +118,62 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+Row = tuple[str, str, str]
+
+
+def checked(folder: Path) -> Iterator[Row]:
+    """Yield the time to load, validate and plan 10,000 shots."""
+    path = folder / "long.json"
+    path.write_text(json.dumps(script(10_000)))
+    for policy in ("sink_recent", "scheduled_coverage"):
+        teller = Storyteller(folder / "unused", policy=policy, backbone="animatic", size="16x16")
+        seconds = timed(partial(teller.dry_run, path))
+        yield f"10,000 shots: load, validate, graph ({policy})", f"{seconds:.2f} s", "2 s"
+
+
+def made(folder: Path, shots: int) -> Iterator[Row]:
+    """Yield the engine's time for shots that cost nothing, its memory, and its time where all is done."""
+    path = folder / "middle.json"
+    path.write_text(json.dumps(script(shots)))
+    peaks: list[int] = []
+
+    def watch(event: object) -> None:
+        if type(event).__name__ == "ShotFinished":
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+    teller = instant(folder / "run")
+    first = timed(lambda: teller.render(path, watch))
+    yield f"{shots} shots made: engine overhead a shot", f"{first / shots * 1e3:.2f} ms", "10 ms"
+    growth = (peaks[-1] - peaks[len(peaks) // 10]) / 1024
+    yield f"peak memory growth over the last nine tenths of {shots} shots", f"{growth:.1f} MiB", "0.5 MiB"
+    again = timed(lambda: instant(folder / "run").render(path))
+    yield f"re-run of the finished {shots}-shot run", f"{again:.2f} s", "3 s"
+
+
+def instant(run: Path) -> Storyteller:
+    """Return a storyteller whose shots take no time to make."""
+    return Storyteller(
+        run,
+        executor=InstantExecutor(),
+        backbone="animatic",
+        policy="sink_recent",
+        size="16x16",
+        frames=FRAMES,
+        filters=[],
+    )
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--shots", type=int, default=1000)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    rows: list[tuple[str, str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        long = Path(folder, "long.json")
-        long.write_text(json.dumps(script(10_000)))
-        for policy in ("sink_recent", "scheduled_coverage"):
-            seconds = timed(
-                partial(
-                    Storyteller(Path(folder, "unused"), policy=policy, backbone="animatic", size="16x16").dry_run, long
-                )
-            )
-            rows.append((f"10,000 shots: load, validate, graph ({policy})", f"{seconds:.2f} s", "2 s"))
-        middle = Path(folder, "middle.json")
-        middle.write_text(json.dumps(script(arguments.shots)))
-        run = Path(folder, "run")
-        memory: dict[int, int] = {}
-
-        def watch(event: object) -> None:
-            if type(event).__name__ == "ShotFinished":
-                memory[len(memory)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-        teller = Storyteller(
-            run,
-            executor=InstantExecutor(),
-            backbone="animatic",
-            policy="sink_recent",
-            size="16x16",
-            frames=FRAMES,
-            filters=[],
-        )
-        first = timed(lambda: teller.render(middle, watch))
-        rows.append(
-            (
-                f"{arguments.shots} shots made: engine overhead a shot",
-                f"{first / arguments.shots * 1e3:.2f} ms",
-                "10 ms",
-            )
-        )
-        growth = (memory[len(memory) - 1] - memory[len(memory) // 10]) / 1024
-        rows.append(
-            (f"peak memory growth over the last nine tenths of {arguments.shots} shots", f"{growth:.1f} MiB", "-")
-        )
-        again = timed(
-            lambda: Storyteller(
-                run,
-                executor=InstantExecutor(),
-                backbone="animatic",
-                policy="sink_recent",
-                size="16x16",
-                frames=FRAMES,
-                filters=[],
-            ).render(middle)
-        )
-        rows.append((f"re-run of the finished {arguments.shots}-shot run", f"{again:.2f} s", "3 s"))
+        rows = [*checked(Path(folder)), *made(Path(folder), arguments.shots)]
     lines = ["| what | measured | bound |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
-    text = (
-        f"Python {platform.python_version()}, {platform.machine()}, `python benchmarks/engine.py`\n\n"
-        + "\n".join(lines)
-        + "\n"
-    )
+    table = "\n".join(lines)
+    text = f"Python {platform.python_version()}, {platform.machine()}, `python benchmarks/engine.py`\n\n{table}\n"
     print(text)
     if arguments.out:
         arguments.out.write_text(f"# Engine overhead\n\n{text}")
