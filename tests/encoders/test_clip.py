@@ -21,7 +21,7 @@ from storymem_plugins.selection.semantic import SemanticSelector
 
 @pytest.fixture
 def encoder(clip_folder):
-    made, held = [], len(LOADED)  # other modules' fixtures may hold encoders meanwhile
+    made = []
 
     def make(model=clip_folder, **settings):
         made.append(ClipEncoder(ClipSettings(model=str(model), device="cpu", **settings)))
@@ -30,7 +30,7 @@ def encoder(clip_folder):
     yield make
     for one in made:
         one.close()
-    assert len(LOADED) == held
+    assert len(LOADED) == 0
 
 
 @pytest.fixture

@@ -170,6 +170,8 @@ def test_long_texts_are_cut_where_the_suite_says_so(tmp_path: Path) -> None:
     assert np.allclose(rows["cut"][0], rows["cut"][1], atol=1e-6)
     assert not np.allclose(rows["windows"][0], rows["windows"][1], atol=1e-3)
     assert made["cut"].fingerprint() != made["windows"].fingerprint()
+    for one in made.values():
+        one.close()
 
 
 # -- CLIP's layout, ViCLIP and CSD ------------------------------------------------------------------------------
