@@ -104,7 +104,8 @@ class PolicyContract(PluginContract):
         self, policy: MemoryPolicy[Any], situation: Situation
     ) -> None:
         shot, board, found = situation
-        owner = board.shots[shot.position - 1] if shot.position else shot
+        # A shot that has keyframes: any fixed one mostly has none, and then nothing is asked of the policy.
+        owner = board.shots[max(k.position for k in found)] if found else shot
         candidates = [k for k in _distinct(found) if k.position == owner.position]
         view = view_of(board, [k for k in found if k.position < owner.position])
         admitted = list(policy.admit(owner, candidates, view))
